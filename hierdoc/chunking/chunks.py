@@ -1,0 +1,103 @@
+"""From one text to its chunks, and from many documents to shards of chunks."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from hierdoc.chunking.tokenizers import WordPieceTokenizer
+from hierdoc.chunking.windows import NUM_SPECIAL, cut_windows
+from hierdoc.stages import tables
+
+TOKENS_PER_SHARD = 1_000_000
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One window of a document.
+
+    Attributes:
+        chunk_index: its place in the document, from 0.
+        token_ids: int32 (T,), [CLS] first and [SEP] last.
+        char_start, char_end: what it covers of the document's text, in characters.
+    """
+
+    chunk_index: int
+    token_ids: np.ndarray
+    char_start: int
+    char_end: int
+
+
+@dataclass(frozen=True)
+class ChunkedDocument:
+    """A document's chunks and what was counted on the way.
+
+    Attributes:
+        chunks: at least one; [CLS][SEP] alone for a text without tokens.
+        num_tokens, num_unknown: content tokens of the whole text, and how many are [UNK].
+        num_dropped: chunks that `max_chunks` cut off.
+    """
+
+    chunks: list[Chunk]
+    num_tokens: int
+    num_unknown: int
+    num_dropped: int
+
+
+def chunk_document(
+    text: str, tokenizer: WordPieceTokenizer, chunk_size: int = 200, overlap: int = 0, max_chunks: int | None = None
+) -> ChunkedDocument:
+    """Return the windows of one text; see `hierdoc.chunking.windows.cut_windows` for where they begin."""
+    tokens = tokenizer.tokenize(text)
+    windows = cut_windows(len(tokens.token_ids), chunk_size, overlap)
+    chunks = []
+    for index, (start, end) in enumerate(windows[:max_chunks]):
+        ids = np.empty(end - start + NUM_SPECIAL, np.int32)
+        ids[0], ids[1:-1], ids[-1] = tokenizer.cls_id, tokens.token_ids[start:end], tokenizer.sep_id
+        covered = (int(tokens.char_starts[start]), int(tokens.char_ends[end - 1])) if end > start else (0, 0)
+        chunks.append(Chunk(index, ids, *covered))
+    return ChunkedDocument(chunks, len(tokens.token_ids), tokens.num_unknown, len(windows) - len(chunks))
+
+
+class ShardWriter:
+    """Writes documents-*.parquet and chunks-*.parquet, a pair whenever `TOKENS_PER_SHARD` tokens have come together.
+
+    A document never straddles two shards. Call `close` at the end.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._number = 0
+        self._documents: list[tuple[Any, ...]] = []
+        self._chunks: list[tuple[Any, ...]] = []
+        self._num_tokens = 0
+
+    def add(self, doc_id: str, text: str, label: str, split: str, cut: ChunkedDocument) -> None:
+        """Add one document with its chunks."""
+        digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
+        self._documents.append((doc_id, text, [label], split, digest, cut.num_tokens, len(cut.chunks), cut.num_unknown))
+        for chunk in cut.chunks:
+            self._chunks.append((doc_id, chunk.chunk_index, chunk.token_ids, chunk.char_start, chunk.char_end, split))
+            self._num_tokens += len(chunk.token_ids)
+        if self._num_tokens >= TOKENS_PER_SHARD:
+            self.close()
+
+    def close(self) -> None:
+        """Write what has not been written yet."""
+        if not self._documents:
+            return
+        for name, schema, rows in (
+            ("documents", tables.DOCUMENTS, self._documents),
+            ("chunks", tables.CHUNKS, self._chunks),
+        ):
+            columns = [pa.array(values, field.type) for values, field in zip(zip(*rows), schema, strict=True)]
+            table = pa.Table.from_arrays(columns, schema=schema)
+            tables.write_table(self._folder / f"{name}-{self._number:05d}.parquet", table)
+            rows.clear()
+        self._number += 1
+        self._num_tokens = 0

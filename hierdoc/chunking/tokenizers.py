@@ -1,0 +1,122 @@
+"""BERT's WordPiece, through the `tokenizers` package, with offsets into the text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hierdoc.errors import HierdocError
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+_BREAK = re.compile(r"[ \n]")
+SEGMENT_CHARS = 50_000  # a document is tokenized in segments, so that memory holds a segment's token objects only
+MAX_CHARS_PER_WORD = 200  # bert-for-tf2's and Google's limit; the `tokenizers` package has 100
+
+
+@dataclass(frozen=True)
+class TokenizedText:
+    """The T content tokens of one text, without [CLS] and [SEP].
+
+    Attributes:
+        token_ids: int32 (T,).
+        char_starts, char_ends: int32 (T,), each token's place in the original text, in characters.
+        num_unknown: how many of them are [UNK].
+    """
+
+    token_ids: np.ndarray
+    char_starts: np.ndarray
+    char_ends: np.ndarray
+    num_unknown: int
+
+
+class WordPieceTokenizer:
+    """The WordPiece of Devlin et al. 2019 as in Google's original code, for one vocabulary.
+
+    Attributes:
+        pad_id, unk_id, cls_id, sep_id: token ids of the special tokens.
+    """
+
+    def __init__(self, vocab_path: Path, lower_case: bool):
+        """Read a vocab.txt, one token a line.
+
+        Raises:
+            HierdocError: a special token is missing.
+        """
+        from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+        tokens = read_vocab(vocab_path)
+        vocab = {token: token_id for token_id, token in enumerate(tokens)}
+        missing = [token for token in SPECIAL_TOKENS if token not in vocab]
+        if missing:
+            raise HierdocError(f"{vocab_path}: the vocabulary must hold {', '.join(missing)}, but does not")
+        self.pad_id, self.unk_id, self.cls_id, self.sep_id = (vocab[token] for token in SPECIAL_TOKENS)
+        self.lower_case = lower_case
+        self._tokenizer = Tokenizer(
+            models.WordPiece(vocab, unk_token="[UNK]", max_input_chars_per_word=MAX_CHARS_PER_WORD)
+        )
+        self._tokenizer.normalizer = normalizers.BertNormalizer(
+            clean_text=True, handle_chinese_chars=True, strip_accents=lower_case, lowercase=lower_case
+        )
+        self._tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+
+    def tokenize(self, text: str) -> TokenizedText:
+        """Return the text's tokens; a text without any has T = 0.
+
+        "[SEP]" and the like in a text are read as text, never as special tokens.
+        """
+        segments = list(_segments(text))
+        token_ids, starts, ends = [], [], []
+        for (begin, _), encoding in zip(
+            segments, self._tokenizer.encode_batch([text[a:b] for a, b in segments], add_special_tokens=False), strict=True
+        ):
+            offsets = np.asarray(encoding.offsets, np.int32).reshape(-1, 2) + begin
+            token_ids.append(np.asarray(encoding.ids, np.int32))
+            starts.append(offsets[:, 0])
+            ends.append(offsets[:, 1])
+        ids = np.concatenate(token_ids) if token_ids else np.zeros(0, np.int32)
+        return TokenizedText(
+            token_ids=ids,
+            char_starts=np.concatenate(starts) if starts else ids,
+            char_ends=np.concatenate(ends) if ends else ids,
+            num_unknown=int((ids == self.unk_id).sum()),
+        )
+
+
+def read_vocab(vocab_path: Path) -> list[str]:
+    """Return a vocab.txt's tokens in order of their ids."""
+    lines = vocab_path.read_bytes().decode("utf-8").split("\n")  # a token may be another kind of line end
+    if lines and lines[-1] == "":
+        lines.pop()
+    return [line.strip() for line in lines]
+
+
+def save_tokenizer(folder: Path, vocab_path: Path, lower_case: bool) -> list[str]:
+    """Write vocab.txt and tokenizer_config.json (as Hugging Face's) into `folder`; return their names."""
+    (folder / "vocab.txt").write_bytes(vocab_path.read_bytes())
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"do_lower_case": lower_case, "tokenizer_class": "BertTokenizer"}) + "\n", encoding="utf-8"
+    )
+    return ["vocab.txt", "tokenizer_config.json"]
+
+
+def load_tokenizer(folder: Path) -> WordPieceTokenizer:
+    """Return the tokenizer that `save_tokenizer` wrote into `folder`."""
+    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    return WordPieceTokenizer(folder / "vocab.txt", config["do_lower_case"])
+
+
+def _segments(text: str) -> Iterator[tuple[int, int]]:
+    """Yield (begin, end) of pieces that end before a space or line end, where WordPiece breaks anyway."""
+    begin = 0
+    while begin < len(text):
+        end = begin + SEGMENT_CHARS
+        if end < len(text):
+            found = _BREAK.search(text, end)
+            end = found.start() if found else len(text)
+        yield begin, min(end, len(text))
+        begin = end

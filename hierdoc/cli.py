@@ -1,0 +1,92 @@
+"""What the commands share: the `hierdoc` entry point, exit codes and common flags."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from hierdoc.errors import HierdocError, HierdocFailure
+from hierdoc.progress import say
+
+COMMANDS = {
+    "chunk": "cut documents into chunks of token ids",
+    "finetune": "fine-tune the encoder on the chunks",
+    "embed": "turn every chunk into its [CLS] vector",
+    "train_lstm": "train the LSTM that reads a document's vectors",
+    "evaluate": "measure on the test split, beside baselines",
+    "predict": "label new documents",
+    "run": "chunk, finetune, embed, train_lstm and evaluate in a row",
+    "datasets": "make a CSV to try hierdoc on",
+}
+
+OK, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def make_parser(command: str, description: str, example: str) -> argparse.ArgumentParser:
+    """Return an argument parser for `python -m hierdoc.<command>` that shows defaults and one example to copy."""
+    return argparse.ArgumentParser(
+        prog=f"python -m hierdoc.{command}",
+        description=description,
+        epilog=f"example:\n  {example}",
+        formatter_class=_HelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default in (None, False):
+            return action.help
+        return super()._get_help_string(action)
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that every stage has."""
+    parser.add_argument("--overwrite", action="store_true", help="make the stage again where it is already finished")
+
+
+def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> int:
+    """Parse `argv`, call the parser's `function` with the arguments, print what its `describe` makes of the result.
+
+    Returns:
+        0 done or already done, 2 wrong input, 1 failure, 130 interrupted; errors are one line on stderr.
+    """
+    arguments: dict[str, Any] = vars(parser.parse_args(argv))
+    function, describe = arguments.pop("function"), arguments.pop("describe", None)
+    try:
+        result = function(**arguments)
+        if describe is not None:
+            print(describe(result), flush=True)
+    except HierdocError as error:
+        say(f"error: {error}")
+        return WRONG_INPUT
+    except (HierdocFailure, OSError) as error:
+        say(f"failed: {error}")
+        return FAILED
+    except KeyboardInterrupt:
+        say("interrupted; finished stages are kept, and the same command goes on from there")
+        return INTERRUPTED
+    return OK
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `hierdoc <command> …`, which is `python -m hierdoc.<command> …`."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    width = max(map(len, COMMANDS))
+    listing = "\n".join(f"  {name:<{width}}  {help_text}" for name, help_text in COMMANDS.items())
+    usage = f"usage: hierdoc COMMAND …\n\ncommands (each has --help):\n{listing}"
+    if words and words[0] in COMMANDS:
+        return importlib.import_module(f"hierdoc.{words[0]}").main(words[1:])
+    if words in (["--help"], ["-h"]):
+        print(usage)
+        return OK
+    if words in (["--version"],):
+        from hierdoc import __version__
+
+        print(f"hierdoc {__version__}")
+        return OK
+    say(f"error: {words[0]!r} is not one of hierdoc's commands\n\n{usage}" if words else usage)
+    return WRONG_INPUT

@@ -1,0 +1,178 @@
+"""BERT through bert-for-tf2: token ids and a padding mask in, the last layer's [CLS] vector out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hierdoc.encoders import compat
+from hierdoc.errors import HierdocError
+
+# (bert-for-tf2's name, Hugging Face's name, Google's name, transposed in Hugging Face's files).
+EMBEDDING_WEIGHTS = (
+    ("word_embeddings/embeddings", "embeddings.word_embeddings.weight", "embeddings/word_embeddings", False),
+    ("token_type_embeddings/embeddings", "embeddings.token_type_embeddings.weight", "embeddings/token_type_embeddings", False),
+    ("position_embeddings/embeddings", "embeddings.position_embeddings.weight", "embeddings/position_embeddings", False),
+    ("LayerNorm/gamma", "embeddings.LayerNorm.weight", "embeddings/LayerNorm/gamma", False),
+    ("LayerNorm/beta", "embeddings.LayerNorm.bias", "embeddings/LayerNorm/beta", False),
+)
+LAYER_WEIGHTS = (
+    ("attention/self/query/kernel", "attention.self.query.weight", "attention/self/query/kernel", True),
+    ("attention/self/query/bias", "attention.self.query.bias", "attention/self/query/bias", False),
+    ("attention/self/key/kernel", "attention.self.key.weight", "attention/self/key/kernel", True),
+    ("attention/self/key/bias", "attention.self.key.bias", "attention/self/key/bias", False),
+    ("attention/self/value/kernel", "attention.self.value.weight", "attention/self/value/kernel", True),
+    ("attention/self/value/bias", "attention.self.value.bias", "attention/self/value/bias", False),
+    ("attention/output/dense/kernel", "attention.output.dense.weight", "attention/output/dense/kernel", True),
+    ("attention/output/dense/bias", "attention.output.dense.bias", "attention/output/dense/bias", False),
+    ("attention/output/LayerNorm/gamma", "attention.output.LayerNorm.weight", "attention/output/LayerNorm/gamma", False),
+    ("attention/output/LayerNorm/beta", "attention.output.LayerNorm.bias", "attention/output/LayerNorm/beta", False),
+    ("intermediate/kernel", "intermediate.dense.weight", "intermediate/dense/kernel", True),
+    ("intermediate/bias", "intermediate.dense.bias", "intermediate/dense/bias", False),
+    ("output/dense/kernel", "output.dense.weight", "output/dense/kernel", True),
+    ("output/dense/bias", "output.dense.bias", "output/dense/bias", False),
+    ("output/LayerNorm/gamma", "output.LayerNorm.weight", "output/LayerNorm/gamma", False),
+    ("output/LayerNorm/beta", "output.LayerNorm.bias", "output/LayerNorm/beta", False),
+)
+
+
+def weight_names(num_layers: int) -> list[tuple[str, str, str, bool]]:
+    """Return (bert-for-tf2's, Hugging Face's, Google's name, transposed) of every weight of a BERT of `num_layers`."""
+    names = [(f"embeddings/{ours}", hf, google, flip) for ours, hf, google, flip in EMBEDDING_WEIGHTS]
+    for layer in range(num_layers):
+        names += [
+            (f"encoder/layer_{layer}/{ours}", f"encoder.layer.{layer}.{hf}", f"encoder/layer_{layer}/{google}", flip)
+            for ours, hf, google, flip in LAYER_WEIGHTS
+        ]
+    return names
+
+
+def _activation(name: str) -> Any:
+    """Return the callable of a configuration's activation name.
+
+    bert-for-tf2 reads "gelu" as Google's tanh approximation; Hugging Face means the exact one by it, and calls the
+    approximation "gelu_new" or "gelu_pytorch_tanh". The names here are Hugging Face's; the reader of Google's format
+    renames.
+    """
+    tf = compat.load_tensorflow()
+    activations = {
+        "gelu": lambda x: tf.nn.gelu(x, approximate=False),
+        "gelu_new": lambda x: tf.nn.gelu(x, approximate=True),
+        "gelu_pytorch_tanh": lambda x: tf.nn.gelu(x, approximate=True),
+        "relu": tf.nn.relu,
+    }
+    if name not in activations:
+        raise HierdocError(f"the encoder's hidden_act must be one of {sorted(activations)}, but is {name!r} instead")
+    return activations[name]
+
+
+class BertEncoder:
+    """A BERT with its weights on this process's device; call it with token ids and a mask.
+
+    Symbols: N chunks, T tokens, D vector size (hidden_size).
+
+    Attributes:
+        config: the encoder's configuration, with Hugging Face's keys.
+        dim: D.
+        variables: every weight, by Hugging Face's name (of a bare `BertModel`), as TensorFlow variables.
+    """
+
+    def __init__(self, config: dict[str, Any]):
+        """Build the encoder with random weights (truncated normal, `initializer_range`).
+
+        bert-for-tf2 0.14.9 initialises word and token-type embeddings uniformly in +-0.05; they are drawn from the
+        truncated normal here as in BERT's original code.
+        """
+        bert, tf = compat.load_bert(), compat.load_tensorflow()
+        self.config = dict(config)
+        self.dim = int(config["hidden_size"])
+        params = bert.BertModelLayer.Params(
+            vocab_size=config["vocab_size"],
+            hidden_size=self.dim,
+            num_layers=config["num_hidden_layers"],
+            num_heads=config["num_attention_heads"],
+            intermediate_size=config["intermediate_size"],
+            intermediate_activation=_activation(config["hidden_act"]),
+            hidden_dropout=config["hidden_dropout_prob"],
+            attention_dropout=config["attention_probs_dropout_prob"],
+            initializer_range=config["initializer_range"],
+            max_position_embeddings=config["max_position_embeddings"],
+            use_token_type=True,
+            token_type_vocab_size=config["type_vocab_size"],
+        )
+        self._layer = bert.BertModelLayer.from_params(params, name="bert")
+        example = tf.zeros((1, 2), tf.int32)
+        self._layer([example, example], mask=tf.ones((1, 2), tf.bool))
+        for sublayer in self._layer._flatten_layers():
+            sublayer.input_spec = None  # bert-for-tf2 0.14.9 pins the sequence length of the first call
+            if sublayer.name == "LayerNorm":
+                sublayer.params.epsilon = config["layer_norm_eps"]  # not passed down by bert-for-tf2 0.14.9
+        by_name = {variable.name.removeprefix("bert/").removesuffix(":0"): variable for variable in self._layer.weights}
+        names = weight_names(config["num_hidden_layers"])
+        if set(by_name) != {ours for ours, *_ in names}:
+            raise HierdocError("bert-for-tf2 made other weights than weight_names lists: is it version 0.14.9?")
+        self.variables = {hf: by_name[ours] for ours, hf, _, _ in names}
+        self._transposed = {hf for _, hf, _, flip in names if flip}
+        initializer = tf.keras.initializers.TruncatedNormal(stddev=config["initializer_range"], seed=0)
+        for name in ("embeddings.word_embeddings.weight", "embeddings.token_type_embeddings.weight"):
+            self.variables[name].assign(initializer(self.variables[name].shape))
+
+    def __call__(self, token_ids: Any, mask: Any, training: bool = False) -> Any:
+        """Return the [CLS] vectors, float32 (N, D).
+
+        Args:
+            token_ids: int32 (N, T), T known when traced; [CLS] first. All tokens are of type 0.
+            mask: bool (N, T), True = a real token; nothing under False has any influence.
+            training: whether dropout acts.
+        """
+        tf = compat.load_tensorflow()
+        hidden = self._layer([token_ids, tf.zeros_like(token_ids)], mask=mask, training=training)  # (N, T, D)
+        return hidden[:, 0, :]  # (N, D)
+
+    def trainable(self, freeze_embeddings: bool = False, trainable_layers: int | None = None) -> list[Any]:
+        """Return the variables to train: all, or without the embeddings, or the last `trainable_layers` layers only.
+
+        Raises:
+            HierdocError: `trainable_layers` is not between 0 and the number of layers.
+        """
+        num_layers = self.config["num_hidden_layers"]
+        if trainable_layers is not None and not 0 <= trainable_layers <= num_layers:
+            raise HierdocError(
+                f"`trainable_layers` must be between 0 and {num_layers}, the encoder's layers, but is {trainable_layers} instead"
+            )
+        frozen = ["embeddings."] if freeze_embeddings or trainable_layers is not None else []
+        first = num_layers - trainable_layers if trainable_layers is not None else 0
+        frozen += [f"encoder.layer.{layer}." for layer in range(first)]
+        return [variable for name, variable in self.variables.items() if not name.startswith(tuple(frozen))]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return a copy of every weight, float32, by Hugging Face's name and in its orientation (kernels (out, in))."""
+        return {
+            name: np.ascontiguousarray(variable.numpy().T) if name in self._transposed else variable.numpy()
+            for name, variable in self.variables.items()
+        }
+
+    def assign(self, arrays: dict[str, np.ndarray], source: str) -> None:
+        """Set every weight from `arrays` (named and oriented as `arrays()` returns them; others are ignored).
+
+        Raises:
+            HierdocError: a weight is missing or has another shape; `source` names where the arrays are from.
+        """
+        missing = [name for name in self.variables if name not in arrays]
+        if missing:
+            raise HierdocError(
+                f"{source}: {len(missing)} of {len(self.variables)} weights are missing, the first of them {missing[0]!r}"
+            )
+        for name, variable in self.variables.items():
+            value = arrays[name].T if name in self._transposed else arrays[name]
+            if tuple(value.shape) != tuple(variable.shape):
+                raise HierdocError(
+                    f"{source}: weight {name!r} must have shape {tuple(variable.shape)}, but has {tuple(value.shape)} instead"
+                )
+            variable.assign(value)
+
+
+def build_bert(config: dict[str, Any]) -> BertEncoder:
+    """Return a `BertEncoder` with random weights for a configuration with Hugging Face's keys."""
+    return BertEncoder(config)

@@ -1,0 +1,25 @@
+"""history.jsonl: one line an epoch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+class History:
+    """The epochs of a training so far, in memory and in a file.
+
+    The file holds what is the same whenever the training is repeated; seconds and rates stay out of it.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self.epochs: list[dict[str, Any]] = []
+        path.write_text("", encoding="utf-8")
+
+    def add(self, epoch: dict[str, Any]) -> None:
+        """Append one epoch."""
+        self.epochs.append(epoch)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(epoch) + "\n")

@@ -1,0 +1,33 @@
+"""Weights in safetensors files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from hierdoc.errors import HierdocError
+from hierdoc.stages.store import atomic
+
+
+def save_weights(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write named float32 arrays as safetensors, atomically, in order of their names."""
+    from safetensors.numpy import save_file
+
+    with atomic(path) as partial:
+        save_file({name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}, partial)
+
+
+def load_weights(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays that `save_weights` wrote.
+
+    Raises:
+        HierdocError: the file is missing or is not safetensors.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, FileNotFoundError) as error:
+        raise HierdocError(f"{path}: can't be read as safetensors: {error}") from None

@@ -1,0 +1,270 @@
+"""Stage directories under a run directory: written piece by piece, finished by a manifest, read only when whole.
+
+A stage directory is finished when it holds `manifest.json`, which is written last, by atomic rename. Until then
+`started.json` says what is being made, so that the same command goes on from the pieces that are there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hierdoc.errors import HierdocError
+from hierdoc.progress import say
+
+SCHEMA_VERSION = 1
+MANIFEST, STARTED, TIMINGS = "manifest.json", "started.json", "timings.json"
+VERSIONS_OF = ("hierdoc", "tensorflow", "tf-keras", "bert-for-tf2", "tokenizers", "numpy", "pyarrow", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class FinishedStage:
+    """A stage directory whose files are all there, byte for byte.
+
+    Attributes:
+        path: the directory.
+        manifest: `stage`, `schema_version`, `parameters`, `parents` (their fingerprints), `files` (sha256, bytes),
+            `details` (what the stage found out), `versions`, `fingerprint`.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        return self.manifest["fingerprint"]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return self.manifest["parameters"]
+
+    @property
+    def details(self) -> dict[str, Any]:
+        return self.manifest["details"]
+
+    def files(self, prefix: str) -> list[Path]:
+        """Return the stage's files whose names start with `prefix`, by name."""
+        return [self.path / name for name in sorted(self.manifest["files"]) if name.startswith(prefix)]
+
+
+class OpenStage:
+    """A stage directory that is being written.
+
+    Attributes:
+        path: the directory.
+    """
+
+    def __init__(self, path: Path, name: str, parameters: dict[str, Any], parents: dict[str, str]):
+        self.path, self.name = path, name
+        self._parameters, self._parents = parameters, parents
+        self._started = time.monotonic()
+
+    def finish(self, details: Mapping[str, Any], timings: Mapping[str, float] | None = None) -> FinishedStage:
+        """Hash the files, write timings.json and, last, the manifest; return the finished stage."""
+        own_files = (MANIFEST, STARTED, TIMINGS)
+        names = sorted(
+            entry.name for entry in self.path.iterdir() if entry.name not in own_files and entry.suffix != ".partial"
+        )
+        manifest: dict[str, Any] = {
+            "stage": self.name,
+            "schema_version": SCHEMA_VERSION,
+            "parameters": self._parameters,
+            "parents": self._parents,
+            "files": {
+                name: {"sha256": sha256_of(self.path / name), "bytes": (self.path / name).stat().st_size} for name in names
+            },
+            "details": dict(details),
+        }
+        manifest["fingerprint"] = _fingerprint(manifest)
+        manifest["versions"] = _versions()
+        seconds = time.monotonic() - self._started
+        own = {"seconds": round(seconds, 3), "peak_memory_mib": round(peak_memory_mib(), 1)}
+        write_json(self.path / TIMINGS, {**own, **(timings or {})})
+        write_json(self.path / MANIFEST, manifest)
+        (self.path / STARTED).unlink()
+        return FinishedStage(self.path, manifest)
+
+
+def begin(
+    run: str | os.PathLike[str],
+    name: str,
+    parameters: Mapping[str, Any],
+    parents: Mapping[str, FinishedStage],
+    overwrite: bool = False,
+) -> OpenStage | FinishedStage:
+    """Return the stage to write; or, when it is finished with the same parameters and parents, the finished stage.
+
+    Args:
+        run: the run directory; made when it is missing.
+        name: the stage's directory under it, such as "embed" or "heads/lstm".
+        parameters: all that decides the stage's content, as JSON values.
+        parents: the finished stages that it is made from.
+        overwrite: remove what is there and begin anew.
+
+    Raises:
+        HierdocError: `run` is a file; the stage is finished with other parameters or from other parents; the directory
+            holds files of another origin; two parents come from different runs of their common parent.
+    """
+    run = Path(run)
+    if run.exists() and not run.is_dir():
+        raise HierdocError(f"{run}: the run directory must not be a file")
+    wanted = json.loads(json.dumps(dict(parameters)))
+    fingerprints = {parent: stage.fingerprint for parent, stage in parents.items()}
+    check_common_ancestry(run, parents)
+    path = run / name
+    if overwrite and path.exists():
+        _remove(path)
+    if (path / MANIFEST).exists():
+        finished = read(run, name)
+        _check_same(finished, wanted, fingerprints)
+        say(f"{path}: already finished with these parameters; nothing to do")
+        return finished
+    started = {"parameters": wanted, "parents": fingerprints, "schema_version": SCHEMA_VERSION}
+    if (path / STARTED).exists():
+        if _read_json(path / STARTED) == started:
+            say(f"{path}: going on where an earlier run stopped")
+        else:
+            say(f"{path}: unfinished work with other parameters is removed")
+            _remove(path)
+    elif path.exists() and any(path.iterdir()):
+        raise HierdocError(f"{path}: holds files that are not of an unfinished stage; move them or choose another run directory")
+    path.mkdir(parents=True, exist_ok=True)
+    write_json(path / STARTED, started)
+    return OpenStage(path, name, wanted, fingerprints)
+
+
+def command_for(run: str | os.PathLike[str], name: str) -> str:
+    """Return the command line that makes the stage `name` of `run`."""
+    room, _, rest = name.partition("/")
+    command = f"train_{rest}" if room == "heads" else room
+    return f"python -m hierdoc.{command} {'DATA ' if command == 'chunk' else ''}{run}"
+
+
+def read(run: str | os.PathLike[str], name: str) -> FinishedStage:
+    """Return a finished stage after checking each of its files against the manifest.
+
+    Args:
+        run: the run directory.
+        name: the stage's directory under it.
+
+    Raises:
+        HierdocError: the stage is missing or unfinished, was written by a newer hierdoc, or a file is missing or has
+            changed. The message gives the command that makes it.
+    """
+    path = Path(run) / name
+    make = command_for(run, name)
+    if not (path / MANIFEST).exists():
+        state = "is not finished" if (path / STARTED).exists() else "is missing"
+        raise HierdocError(f"{path}: this stage {state}; make it with: {make}")
+    manifest = _read_json(path / MANIFEST)
+    if manifest.get("schema_version") != SCHEMA_VERSION:
+        raise HierdocError(
+            f"{path}: written with schema version {manifest.get('schema_version')}, and this hierdoc reads {SCHEMA_VERSION}"
+        )
+    for file, facts in manifest["files"].items():
+        if not (path / file).exists() or sha256_of(path / file) != facts["sha256"]:
+            trouble = "has changed since it was written" if (path / file).exists() else "is missing"
+            raise HierdocError(f"{path / file}: {trouble}; make it again with: {make} --overwrite")
+    return FinishedStage(path, manifest)
+
+
+def check_common_ancestry(run: Path, parents: Mapping[str, FinishedStage]) -> None:
+    """Check that each parent was made from the other parents as they are now.
+
+    Raises:
+        HierdocError: one of them was not.
+    """
+    for name, stage in parents.items():
+        for ancestor, fingerprint in stage.manifest["parents"].items():
+            if ancestor in parents and parents[ancestor].fingerprint != fingerprint:
+                raise HierdocError(
+                    f"{stage.path}: was made from another {ancestor} than the one in {run} now; make {name} again with --overwrite"
+                )
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; when the block ends well, sync it and rename it to `path`."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically; NaN is refused."""
+    with atomic(path) as partial:
+        partial.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def peak_memory_mib() -> float:
+    """Return the most memory this process has held so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1024 if sys.platform != "darwin" else peak / 1024 / 1024
+
+
+def _check_same(finished: FinishedStage, wanted: dict[str, Any], parents: dict[str, str]) -> None:
+    for key in sorted(wanted.keys() | finished.parameters.keys()):
+        if wanted.get(key) != finished.parameters.get(key):
+            raise HierdocError(
+                f"{finished.path}: already finished with `{key}` {_short(finished.parameters.get(key))}, not "
+                f"{_short(wanted.get(key))}; --overwrite makes it again"
+            )
+    for parent, fingerprint in parents.items():
+        if finished.manifest["parents"].get(parent) != fingerprint:
+            raise HierdocError(f"{finished.path}: was made from another {parent}; --overwrite makes it again")
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _fingerprint(manifest: Mapping[str, Any]) -> str:
+    text = json.dumps(manifest, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in VERSIONS_OF:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise HierdocError(f"{path}: is not JSON: {error}") from None
+
+
+def _remove(path: Path) -> None:
+    (path / MANIFEST).unlink(missing_ok=True)  # first, so that what is left of an interrupted removal is unfinished
+    entries = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    if entries:
+        write_json(path / STARTED, {"removing": True})
+    shutil.rmtree(path)

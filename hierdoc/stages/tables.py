@@ -1,0 +1,83 @@
+"""The tables that pass between stages, as Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hierdoc.stages.store import atomic
+
+DOCUMENTS = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("text", pa.string()),
+        ("labels", pa.list_(pa.string())),
+        ("split", pa.string()),
+        ("text_sha256", pa.string()),
+        ("num_tokens", pa.int32()),
+        ("num_chunks", pa.int32()),
+        ("num_unknown", pa.int32()),
+    ]
+)
+CHUNKS = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("chunk_index", pa.int32()),
+        ("token_ids", pa.list_(pa.int32())),
+        ("char_start", pa.int32()),
+        ("char_end", pa.int32()),
+        ("split", pa.string()),
+    ]
+)
+
+
+def vectors_schema(dim: int, num_classes: int) -> pa.Schema:
+    """Return the schema of chunk vectors of `dim` floats with the chunk head's `num_classes` probabilities."""
+    return pa.schema(
+        [
+            ("doc_id", pa.string()),
+            ("chunk_index", pa.int32()),
+            ("vector", pa.list_(pa.float32(), dim)),
+            ("probs", pa.list_(pa.float32(), num_classes)),
+        ]
+    )
+
+
+def predictions_schema(labels: Iterable[str], with_truth: bool) -> pa.Schema:
+    """Return the schema of predictions: one probability column for each of `labels`, in order."""
+    fields = [("doc_id", pa.string()), ("label", pa.string()), ("probability", pa.float32()), ("num_chunks", pa.int32())]
+    fields += [("true_label", pa.string())] if with_truth else []
+    return pa.schema(fields + [(f"probability:{label}", pa.float32()) for label in labels])
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table as Parquet (zstd), atomically; the same table makes the same bytes."""
+    with atomic(path) as partial:
+        pq.write_table(table, partial, compression="zstd")
+
+
+def read_tables(paths: Iterable[Path], columns: list[str] | None = None) -> pa.Table:
+    """Return the tables in `paths`, one after the other, or some of their columns."""
+    return pa.concat_tables([pq.read_table(path, columns=columns) for path in paths])
+
+
+def fixed_lists(matrix: np.ndarray) -> pa.FixedSizeListArray:
+    """Return a float32 (N, K) matrix as an Arrow array of N lists of K."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(matrix, np.float32).reshape(-1)), matrix.shape[1])
+
+
+def matrix_of(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a column of N lists of K floats as float32 (N, K)."""
+    array = column.combine_chunks()
+    return array.flatten().to_numpy(zero_copy_only=False).reshape(len(array), array.type.list_size)
+
+
+def ragged_of(column: pa.ChunkedArray) -> list[np.ndarray]:
+    """Return a column of lists of integers as a list of arrays (views of one buffer)."""
+    array = column.combine_chunks()
+    values, offsets = array.values.to_numpy(zero_copy_only=False), array.offsets.to_numpy()
+    return [values[start:end] for start, end in zip(offsets[:-1], offsets[1:], strict=True)]
