@@ -14,7 +14,7 @@ from typing import Any
 
 from hierdoc import cli
 from hierdoc.chunking.chunks import ShardWriter, chunk_document
-from hierdoc.chunking.tokenizers import WordPieceTokenizer, save_tokenizer
+from hierdoc.chunking.tokenizers import MOST_UNKNOWN, WordPieceTokenizer, save_tokenizer
 from hierdoc.chunking.windows import check_window
 from hierdoc.corpus import labels as label_order
 from hierdoc.corpus import splits
@@ -23,9 +23,6 @@ from hierdoc.corpus.duplicates import near_duplicate_groups
 from hierdoc.encoders.pretrained import find_encoder
 from hierdoc.progress import bar, say, warn
 from hierdoc.stages import store
-
-MOST_UNKNOWN = 0.05  # a larger share of [UNK] is worth a warning
-
 
 def chunk_documents(
     data: Data,

@@ -16,6 +16,7 @@ COMMANDS = {
     "finetune": "fine-tune the encoder on the chunks",
     "embed": "turn every chunk into its [CLS] vector",
     "train_lstm": "train the LSTM that reads a document's vectors",
+    "train_head": "train another head on them",
     "evaluate": "measure on the test split, beside baselines",
     "predict": "label new documents",
     "run": "chunk, finetune, embed, train_lstm and evaluate in a row",

@@ -255,7 +255,7 @@ def _save(
     chunk: store.FinishedStage,
     parameters: dict[str, Any],
 ) -> None:
-    from hierdoc.learning.weights import save_weights
+    from hierdoc.stages.weights import save_weights
 
     save_weights(stage.path / "encoder.safetensors", encoder.arrays())
     save_weights(stage.path / "chunk_head.safetensors", head)
@@ -267,7 +267,6 @@ def _save(
         "chunk_size": chunk.parameters["chunk_size"],
         "overlap": chunk.parameters["overlap"],
         "max_chunks": chunk.parameters["max_chunks"],
-        "precision": parameters["precision"],
     }
     store.write_json(stage.path / "config.json", config)
 

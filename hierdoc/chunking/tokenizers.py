@@ -15,6 +15,7 @@ from hierdoc.errors import HierdocError
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 _BREAK = re.compile(r"[ \n]")
 SEGMENT_CHARS = 50_000  # a document is tokenized in segments, so that memory holds a segment's token objects only
+MOST_UNKNOWN = 0.05  # a larger share of [UNK] is worth a warning
 MAX_CHARS_PER_WORD = 200  # bert-for-tf2's and Google's limit; the `tokenizers` package has 100
 
 

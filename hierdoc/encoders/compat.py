@@ -26,7 +26,7 @@ def load_tensorflow() -> ModuleType:
     Raises:
         HierdocError: this process has already bound `tensorflow.keras` to Keras 3.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters is raised as an exception
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     with _start_up_chatter_held_back():
         import tensorflow as tf

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -81,3 +81,26 @@ def ragged_of(column: pa.ChunkedArray) -> list[np.ndarray]:
     array = column.combine_chunks()
     values, offsets = array.values.to_numpy(zero_copy_only=False), array.offsets.to_numpy()
     return [values[start:end] for start, end in zip(offsets[:-1], offsets[1:], strict=True)]
+
+
+def predictions_table(
+    doc_ids: Sequence[str],
+    probs: np.ndarray,
+    num_chunks: np.ndarray,
+    labels: Sequence[str],
+    true_labels: Sequence[str] | None = None,
+) -> pa.Table:
+    """Return B documents' predictions from their probabilities, float32 (B, C), as one table.
+
+    The label is the most probable class, the first in `labels` on ties.
+    """
+    best = probs.argmax(axis=1)
+    columns = [
+        pa.array(doc_ids, pa.string()),
+        pa.array([labels[at] for at in best], pa.string()),
+        pa.array(probs[np.arange(len(probs)), best], pa.float32()),
+        pa.array(num_chunks, pa.int32()),
+    ]
+    columns += [] if true_labels is None else [pa.array(true_labels, pa.string())]
+    columns += [pa.array(np.ascontiguousarray(probs[:, at]), pa.float32()) for at in range(len(labels))]
+    return pa.Table.from_arrays(columns, schema=predictions_schema(labels, true_labels is not None))

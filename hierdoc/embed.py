@@ -1,0 +1,99 @@
+"""python -m hierdoc.embed: turn every chunk into its [CLS] vector and the chunk softmax's probabilities.
+
+    python -m hierdoc.embed runs/complaints
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from os import PathLike
+
+from hierdoc import cli
+from hierdoc.progress import bar
+from hierdoc.stages import store, tables
+
+
+def embed_chunks(
+    run: str | PathLike[str], precision: str = "auto", overwrite: bool = False
+) -> store.FinishedStage:
+    """Write RUN/embed: the vector and the class probabilities of every chunk of every split.
+
+    One shard of chunks is in memory at a time; a shard that an interrupted run has written is kept.
+
+    Args:
+        run: a run directory with finished chunk and finetune stages.
+        precision: auto, float32 or bfloat16 (where the CPU has it; auto takes it then).
+        overwrite: make the stage again.
+
+    Raises:
+        HierdocError: a stage is missing or does not fit the other; the precision is not to be had.
+    """
+    import pyarrow as pa
+
+    from hierdoc.engines.precision import resolve_precision
+    from hierdoc.stages.weights import load_weights
+    from hierdoc.objectives.classification import chunk_probs
+
+    chunk, finetune = store.read(run, "chunk"), store.read(run, "finetune")
+    parameters = {"engine": "tensorflow", "precision": resolve_precision(precision)}
+    stage = store.begin(run, "embed", parameters, {"chunk": chunk, "finetune": finetune}, overwrite)
+    if isinstance(stage, store.FinishedStage):
+        return stage
+    from hierdoc.encoders.finetuned import load_encoder
+    from hierdoc.engines import ENGINES
+    from hierdoc.engines.tensorflow import encode_chunks
+
+    encoder = load_encoder(finetune.path)
+    encode = ENGINES["tensorflow"](encoder, parameters["precision"])
+    head = load_weights(finetune.path / "chunk_head.safetensors")
+    num_classes = len(chunk.details["labels"])
+    schema = tables.vectors_schema(encoder.dim, num_classes)
+    num_encoded = 0
+    with bar("embed", "chunks", chunk.details["num_chunks"]) as progress:
+        for source in chunk.files("chunks-"):
+            shard = stage.path / source.name.replace("chunks-", "vectors-")
+            table = tables.read_tables([source], ["doc_id", "chunk_index", "token_ids"])
+            if shard.exists():
+                progress.update(len(table))
+                continue
+            rows = tables.ragged_of(table["token_ids"])
+            vectors = encode_chunks(encode, rows, chunk.parameters["chunk_size"], encoder.dim, progress)
+            columns = [
+                table["doc_id"].combine_chunks(),
+                table["chunk_index"].combine_chunks(),
+                tables.fixed_lists(vectors),
+                tables.fixed_lists(chunk_probs(vectors, head)),
+            ]
+            tables.write_table(shard, pa.Table.from_arrays(columns, schema=schema))
+            num_encoded += len(rows)
+        seconds = progress.format_dict["elapsed"]
+    rate = {"chunks_per_second": round(num_encoded / seconds, 2)} if num_encoded and seconds else {}
+    return stage.finish({"dim": encoder.dim, "num_chunks": chunk.details["num_chunks"], **parameters}, rate)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command's argument parser."""
+    parser = cli.make_parser(
+        "embed", "Turn every chunk into its [CLS] vector and class probabilities.", "python -m hierdoc.embed runs/complaints"
+    )
+    parser.add_argument("run", metavar="RUN", help="the run directory")
+    parser.add_argument("--precision", default="auto", metavar="NAME", help="auto, float32 or bfloat16; auto is bfloat16 where the CPU has it")
+    cli.add_overwrite(parser)
+    parser.set_defaults(function=embed_chunks, describe=describe)
+    return parser
+
+
+def describe(stage: store.FinishedStage) -> str:
+    """Return the line that says what was made."""
+    found = stage.details
+    return f"{stage.path}: {found['num_chunks']} vectors of {found['dim']} numbers, computed in {found['precision']}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see `hierdoc.cli.run_command` for the exit codes."""
+    return cli.run_command(build_parser(), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,61 @@
+"""A trained head over documents: vectors in, class probabilities out; and how a head is saved and loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hierdoc.encoders import compat
+from hierdoc.errors import HierdocError
+from hierdoc.heads import HEADS
+from hierdoc.stages.weights import load_weights, save_weights
+from hierdoc.objectives.classification import softmax
+from hierdoc.sequences.batches import batches_in_order
+from hierdoc.sequences.grouping import DocumentVectors
+from hierdoc.stages.store import write_json
+
+
+def document_probs(model: Any, documents: DocumentVectors, num_classes: int) -> np.ndarray:
+    """Return the head's probabilities, float32 (B, C), of B documents, in their order.
+
+    Every batch has the same number of rows, so that a document's probabilities are the same bits in any company.
+    """
+    tf = compat.load_tensorflow()
+    graph = tf.function(model, autograph=False, reduce_retracing=True)
+    probs = np.empty((len(documents), num_classes), np.float32)
+    for batch in batches_in_order(documents):
+        logits = graph([tf.constant(batch.vectors), tf.constant(batch.mask)], training=False).numpy()
+        probs[batch.members] = softmax(logits[: len(batch.members)].astype(np.float64)).astype(np.float32)
+    return probs
+
+
+def save_head(folder: Path, model: Any, config: dict[str, Any]) -> None:
+    """Write weights.safetensors and config.json (`head`, `dim`, `labels`, `encoder_fingerprint`, `encoding`) into `folder`."""
+    save_weights(folder / "weights.safetensors", {_name(variable): variable.numpy() for variable in model.variables})
+    write_json(folder / "config.json", config)
+
+
+def load_head(folder: Path) -> tuple[Any, dict[str, Any]]:
+    """Return (the model, its config) that `save_head` wrote into `folder`.
+
+    Raises:
+        HierdocError: the head's name is unknown here, or its weights do not fit.
+    """
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if config["head"] not in HEADS:
+        raise HierdocError(f"{folder}: head must be one of {', '.join(sorted(HEADS))}, but is {config['head']!r} instead")
+    model = HEADS[config["head"]](config["dim"], len(config["labels"]))
+    arrays = load_weights(folder / "weights.safetensors")
+    for variable in model.variables:
+        value = arrays.get(_name(variable))
+        if value is None or value.shape != tuple(variable.shape):
+            raise HierdocError(f"{folder / 'weights.safetensors'}: weight {_name(variable)!r} is missing or of another shape")
+        variable.assign(value)
+    return model, config
+
+
+def _name(variable: Any) -> str:
+    return variable.name.removesuffix(":0")

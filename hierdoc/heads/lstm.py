@@ -1,0 +1,29 @@
+"""The LSTM that reads a document's chunk vectors in order and names its class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hierdoc.encoders import compat
+
+LSTM_UNITS = 100
+DENSE_UNITS = 30
+
+
+def build_lstm(dim: int, num_classes: int) -> Any:
+    """Return a tf-keras model of (vectors float32 (B, S, D), mask bool (B, S)) that gives logits float32 (B, C).
+
+    LSTM 100, dense 30 with ReLU, dense C. Pappagari et al. 2019 (RoBERT, section 3.2) use the same sizes; the LSTM's
+    last state is that of the last real chunk, and what stands under a False mask is not read.
+    """
+    keras = compat.load_tensorflow().keras
+    tf = compat.load_tensorflow()
+    vectors = keras.Input((None, dim), name="vectors")
+    mask = keras.Input((None,), dtype="bool", name="mask")
+    real = keras.layers.Lambda(
+        lambda pair: tf.where(pair[1][:, :, None], pair[0], 0.0), name="real_chunks"  # NaN there would reach gradients
+    )([vectors, mask])
+    state = keras.layers.LSTM(LSTM_UNITS, name="lstm")(real, mask=mask)  # (B, 100)
+    hidden = keras.layers.Dense(DENSE_UNITS, activation="relu", name="dense")(state)  # (B, 30)
+    logits = keras.layers.Dense(num_classes, name="logits")(hidden)  # (B, C)
+    return keras.Model([vectors, mask], logits, name="lstm_head")

@@ -1,0 +1,92 @@
+"""Labels texts with a trained head: all that predict does between reading rows and writing them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from hierdoc.chunking.chunks import chunk_document
+from hierdoc.chunking.tokenizers import load_tokenizer
+from hierdoc.encoders.finetuned import load_config, load_encoder
+from hierdoc.engines import ENGINES
+from hierdoc.engines.precision import cpu_has_bfloat16
+from hierdoc.engines.tensorflow import encode_chunks
+from hierdoc.errors import HierdocError
+from hierdoc.heads.document_probs import document_probs, load_head
+from hierdoc.objectives.classification import chunk_probs
+from hierdoc.progress import warn
+from hierdoc.sequences.grouping import group_by_document
+from hierdoc.stages import store, tables
+from hierdoc.stages.weights import load_weights
+
+
+class Predictor:
+    """A tokenizer, an encoder and a head, loaded from RUN/finetune and RUN/heads/<head> alone.
+
+    Attributes:
+        labels: the C classes, in the order of the probabilities.
+        config: finetune's configuration, with the columns that the training data had.
+        counted: what was seen so far: documents, empty, chunks, dropped, tokens, unknown.
+    """
+
+    def __init__(self, run: str | PathLike[str], head: str = "lstm"):
+        """Load what predicts.
+
+        Raises:
+            HierdocError: finetune or the head is missing or has changed, or the head was trained on another encoder's
+                vectors.
+        """
+        finetune, trained = store.read(run, "finetune"), store.read(run, f"heads/{head}")
+        self._model, head_config = load_head(trained.path)
+        if head_config["encoder_fingerprint"] != finetune.fingerprint:
+            raise HierdocError(f"{trained.path}: was trained on the vectors of another encoder than {finetune.path} holds")
+        self.config = load_config(finetune.path)
+        self.labels: list[str] = self.config["labels"]
+        self._tokenizer = load_tokenizer(finetune.path)
+        self._encoder = load_encoder(finetune.path)
+        self._chunk_head = load_weights(finetune.path / "chunk_head.safetensors")
+        encoding = head_config["encoding"]
+        precision = encoding["precision"]
+        if precision == "bfloat16" and not cpu_has_bfloat16():
+            warn("the head was trained on bfloat16 vectors and this CPU has no bfloat16: computing in float32 instead")
+            precision = "float32"
+        self._encode = ENGINES[encoding["engine"]](self._encoder, precision)
+        self.counted: Counter[str] = Counter()
+
+    def predict(self, doc_ids: Sequence[str], texts: Sequence[str], progress: Any = None) -> pa.Table:
+        """Return the predictions of B texts, in their order; see `tables.predictions_schema`.
+
+        A text without tokens is one empty chunk. The same text gets the same probabilities, bit for bit, whatever
+        stands beside it. `progress` is told how many chunks are done.
+        """
+        rows: list[np.ndarray] = []
+        owners: list[str] = []
+        places: list[int] = []
+        for doc_id, text in zip(doc_ids, texts, strict=True):
+            cut = chunk_document(
+                text, self._tokenizer, self.config["chunk_size"], self.config["overlap"], self.config["max_chunks"]
+            )
+            self.counted.update(
+                documents=1,
+                empty=int(not text.strip()),
+                chunks=len(cut.chunks),
+                dropped=cut.num_dropped,
+                tokens=cut.num_tokens,
+                unknown=cut.num_unknown,
+            )
+            rows += [chunk.token_ids for chunk in cut.chunks]
+            owners += [doc_id] * len(cut.chunks)
+            places += [chunk.chunk_index for chunk in cut.chunks]
+        if progress is not None:
+            progress.total = (progress.total or 0) + len(rows)
+        vectors = encode_chunks(self._encode, rows, self.config["chunk_size"], self._encoder.dim, progress)
+        documents = group_by_document(owners, np.asarray(places), vectors, chunk_probs(vectors, self._chunk_head))
+        probs = document_probs(self._model, documents, len(self.labels))
+        number = {doc_id: place for place, doc_id in enumerate(documents.doc_ids)}
+        order = [number[doc_id] for doc_id in doc_ids]
+        return tables.predictions_table(list(doc_ids), probs[order], documents.num_chunks[order], self.labels)

@@ -1,0 +1,189 @@
+"""python -m hierdoc.predict: label new documents.
+
+    python -m hierdoc.predict runs/complaints new.csv --out predictions.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from hierdoc import cli
+from hierdoc.chunking.tokenizers import MOST_UNKNOWN
+from hierdoc.corpus.documents import Columns, Data, iterate_documents
+from hierdoc.errors import HierdocError
+from hierdoc.progress import bar, warn
+from hierdoc.stages import store
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+CHARS_PER_BATCH = 1_000_000  # documents are read, encoded and written in batches of about so much text
+SUFFIXES = (".csv", ".jsonl", ".parquet")
+
+
+def predict_documents(
+    run: str | PathLike[str],
+    data: Data,
+    out: str | PathLike[str] | None = None,
+    head: str = "lstm",
+    text_column: str | None = None,
+    id_column: str | None = None,
+    overwrite: bool = False,
+) -> pd.DataFrame | Path:
+    """Return the labels and probabilities of new documents, in their order, or write them to `out` and return its path.
+
+    Needs RUN/finetune and RUN/heads/<head> only. The columns are doc_id, label, probability, num_chunks and
+    probability:<label> for each class; probabilities are float32 and the same as evaluate's for the same text.
+
+    Args:
+        run: a run directory.
+        data: CSV or Parquet files, or a DataFrame; one row is one document.
+        out: a .csv, .jsonl or .parquet file, written whole or not at all.
+        head: which trained head.
+        text_column, id_column: the columns' names; by default those of the training data.
+        overwrite: replace `out` where it exists.
+
+    Raises:
+        HierdocError: the data are not as they must be; a stage is missing or has changed; `out` exists.
+    """
+    if out is not None:
+        out = Path(out)
+        if out.suffix not in SUFFIXES:
+            raise HierdocError(f"`out` must end in {', '.join(SUFFIXES)}, but is {str(out)!r} instead")
+        if out.exists() and not overwrite:
+            raise HierdocError(f"{out}: exists; --overwrite replaces it")
+    batches = _predictions(run, data, head, text_column, id_column)
+    if out is None:
+        import pyarrow as pa
+
+        return pa.concat_tables(batches).to_pandas()
+    with store.atomic(out) as partial:
+        _WRITERS[out.suffix](batches, partial)
+    return out
+
+
+def _predictions(
+    run: str | PathLike[str], data: Data, head: str, text_column: str | None, id_column: str | None
+) -> Iterator[pa.Table]:
+    store.read(run, f"heads/{head}")  # a wrong path is told before TensorFlow is loaded
+    from hierdoc.encoders.finetuned import load_config
+
+    trained = load_config(store.read(run, "finetune").path)["columns"]
+    columns = Columns(text=text_column or trained["text"], id=id_column or trained["id"])
+    documents = iterate_documents(data, columns)
+    batch = _next_batch(documents)  # nor a wrong column after it
+    from hierdoc.heads.predictor import Predictor
+
+    predictor = Predictor(run, head)
+    with bar("predict", "chunks", 0) as progress:
+        while batch:
+            doc_ids, texts = zip(*batch)
+            yield predictor.predict(doc_ids, texts, progress)
+            batch = _next_batch(documents)
+    _say_what_was_counted(predictor.counted)
+
+
+def _next_batch(documents: Iterator[tuple[str, str | None, str, str]]) -> list[tuple[str, str]]:
+    batch, num_chars = [], 0
+    for doc_id, text, _, _ in documents:
+        batch.append((doc_id, text or ""))
+        num_chars += len(batch[-1][1])
+        if num_chars >= CHARS_PER_BATCH:
+            break
+    return batch
+
+
+def _say_what_was_counted(counted: dict[str, int]) -> None:
+    if counted["empty"]:
+        warn(f"{counted['empty']} of {counted['documents']} documents have no text")
+    if counted["dropped"]:
+        warn(f"max-chunks of the training dropped {counted['dropped']} of {counted['dropped'] + counted['chunks']} chunks")
+    if counted["unknown"] > MOST_UNKNOWN * counted["tokens"]:
+        warn(f"{counted['unknown'] / counted['tokens']:.1%} of the tokens are [UNK]: is this the language of the training data?")
+
+
+def _write_csv(batches: Iterator[pa.Table], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        _csv_lines(batches, file)
+
+
+def _csv_lines(batches: Iterator[pa.Table], file: TextIO) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    for number, batch in enumerate(batches):
+        if number == 0:
+            writer.writerow(batch.schema.names)
+        columns = [
+            [str(value) for value in column.to_numpy()] if str(column.type) == "float" else column.to_pylist()
+            for column in batch.columns  # str of a float32 is the shortest text that reads back as the same float32
+        ]
+        writer.writerows(zip(*columns))
+
+
+def _write_jsonl(batches: Iterator[pa.Table], path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for batch in batches:
+            for row in batch.to_pylist():
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _write_parquet(batches: Iterator[pa.Table], path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    first = next(batches)
+    with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
+        writer.write_table(first)
+        for batch in batches:
+            writer.write_table(batch)
+
+
+_WRITERS: dict[str, Callable[[Iterator[Any], Path], None]] = {
+    ".csv": _write_csv,
+    ".jsonl": _write_jsonl,
+    ".parquet": _write_parquet,
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command's argument parser."""
+    parser = cli.make_parser(
+        "predict",
+        "Label new documents; writes CSV to stdout, or to --out.",
+        "python -m hierdoc.predict runs/complaints new.csv --out predictions.csv",
+    )
+    parser.add_argument("run", metavar="RUN", help="the run directory")
+    parser.add_argument("data", nargs="+", metavar="DATA", help="CSV or Parquet files; one row is one document")
+    parser.add_argument("--out", metavar="FILE", help=f"a file that ends in {', '.join(SUFFIXES)}")
+    parser.add_argument("--head", default="lstm", metavar="NAME", help="which trained head")
+    parser.add_argument("--text-column", metavar="NAME", help="(default: as in the training data)")
+    parser.add_argument("--id-column", metavar="NAME", help="(default: as in the training data)")
+    parser.add_argument("--overwrite", action="store_true", help="replace --out where it exists")
+    parser.set_defaults(function=predict_documents, describe=describe)
+    return parser
+
+
+def describe(result: pd.DataFrame | Path) -> str:
+    """Return the predictions as CSV, or the path they were written to."""
+    if isinstance(result, Path):
+        return f"{result}: written"
+    import pyarrow as pa
+
+    text = io.StringIO()
+    _csv_lines(iter([pa.Table.from_pandas(result, preserve_index=False)]), text)
+    return text.getvalue().removesuffix("\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see `hierdoc.cli.run_command` for the exit codes."""
+    return cli.run_command(build_parser(), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

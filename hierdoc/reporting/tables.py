@@ -1,0 +1,43 @@
+"""Readable tables of numbers for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return the rows as columns of text: the first column to the left, numbers to the right, floats with 3 decimals."""
+    cells = [list(header)] + [[f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    lines = [
+        "  ".join(cell.ljust(width) if at == 0 else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths)))
+        for row in cells
+    ]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def metrics_text(metrics: dict[str, Any]) -> str:
+    """Return evaluate's table: the head beside its baselines, per class, and by number of chunks."""
+    names = {
+        "document_accuracy": f"{metrics['head']} over the chunk vectors",
+        "average_accuracy": "average of chunk probabilities",
+        "first_chunk_accuracy": "first chunk alone",
+        "tfidf_svm_accuracy": "TF-IDF + linear SVM",
+        "majority_accuracy": "majority class",
+    }
+    accuracy = text_table(
+        [f"accuracy on {metrics['num_documents']} {metrics['split']} documents", "accuracy"],
+        [[name, metrics[key]] for key, name in names.items()],
+    )
+    classes = text_table(
+        ["class", "precision", "recall", "f1", "documents"],
+        [[label, *row.values()] for label, row in metrics["per_class"].items()],
+    )
+    lengths = text_table(
+        ["chunks", "documents", "accuracy"],
+        [[row["chunks"], row["num_documents"], row["accuracy"]] for row in metrics["accuracy_by_chunks"]],
+    )
+    chunks = f"single chunks: {metrics['chunk_accuracy']:.3f} of {metrics['num_chunks']}; macro F1 {metrics['document_macro_f1']:.3f}"
+    return f"{accuracy}\n\n{chunks}\n\n{classes}\n\n{lengths}"

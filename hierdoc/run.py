@@ -1,0 +1,87 @@
+"""python -m hierdoc.run: chunk, finetune, embed, train_lstm and evaluate in a row.
+
+    python -m hierdoc.run complaints.csv runs/complaints --label-column product --id-column id
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from os import PathLike
+
+from hierdoc import chunk, cli, embed, evaluate, finetune, train_lstm
+from hierdoc.corpus.documents import Data
+from hierdoc.progress import say
+from hierdoc.stages import store
+
+
+def run_pipeline(
+    data: Data,
+    run: str | PathLike[str],
+    text_column: str = "text",
+    label_column: str = "label",
+    id_column: str | None = None,
+    split: str = "0.8/0.1/0.1",
+    split_column: str | None = None,
+    encoder: str = "minilm",
+    chunk_size: int = 200,
+    overlap: int = 0,
+    max_chunks: int | None = None,
+    epochs: int = 3,
+    learning_rate: float | None = None,
+    precision: str = "auto",
+    freeze_embeddings: bool = False,
+    trainable_layers: int | None = None,
+    chunks_per_document: int | None = None,
+    class_weight: str = "none",
+    seed: int = 0,
+    overwrite: bool = False,
+) -> store.FinishedStage:
+    """Run the five stages one after the other, each as its own command does; return evaluate's.
+
+    Finished stages with the same parameters are skipped, so the same call goes on where it was stopped. `epochs` and
+    `learning_rate` are the encoder's, `precision` is finetune's and embed's, and `seed` is everyone's. The arguments
+    are those of `chunk_documents` and `finetune_encoder`.
+
+    Raises:
+        HierdocError, HierdocFailure: as the stages.
+    """
+    say(f"{run}: 1/5 chunk")
+    chunk.chunk_documents(
+        data, run, text_column, label_column, id_column, split, split_column, encoder, chunk_size, overlap, max_chunks,
+        seed, overwrite,
+    )  # fmt: skip
+    say(f"{run}: 2/5 finetune")
+    finetune.finetune_encoder(
+        run, epochs, learning_rate, precision, freeze_embeddings, trainable_layers, chunks_per_document, class_weight,
+        seed, overwrite,
+    )  # fmt: skip
+    say(f"{run}: 3/5 embed")
+    embed.embed_chunks(run, precision, overwrite)
+    say(f"{run}: 4/5 train_lstm")
+    train_lstm.train_lstm_head(run, seed=seed, overwrite=overwrite)
+    say(f"{run}: 5/5 evaluate")
+    return evaluate.evaluate_head(run, overwrite=overwrite)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command's argument parser."""
+    parser = cli.make_parser(
+        "run",
+        "Chunk, finetune, embed, train_lstm and evaluate in a row; finished stages are skipped.",
+        "python -m hierdoc.run complaints.csv runs/complaints --label-column product --id-column id",
+    )
+    chunk.add_arguments(parser)
+    finetune.add_arguments(parser)
+    cli.add_overwrite(parser)
+    parser.set_defaults(function=run_pipeline, describe=evaluate.describe)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see `hierdoc.cli.run_command` for the exit codes."""
+    return cli.run_command(build_parser(), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

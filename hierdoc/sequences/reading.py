@@ -1,0 +1,68 @@
+"""Reads one split's chunk vectors from finished stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hierdoc.corpus.labels import label_ids
+from hierdoc.errors import HierdocError
+from hierdoc.sequences.grouping import DocumentVectors, group_by_document
+from hierdoc.stages import tables
+from hierdoc.stages.store import FinishedStage
+
+
+@dataclass(frozen=True)
+class LabelledDocuments:
+    """B documents of one split.
+
+    Attributes:
+        documents: their chunk vectors.
+        labels: the B documents' labels.
+        label_ids: int32 (B,); -1 for a class that train never saw.
+    """
+
+    documents: DocumentVectors
+    labels: list[str]
+    label_ids: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def read_split(chunk: FinishedStage, embed: FinishedStage, split: str) -> LabelledDocuments:
+    """Return the documents of one split with their vectors and labels; there may be none.
+
+    Raises:
+        HierdocError: a document's chunks are incomplete in embed.
+    """
+    table = tables.read_tables(chunk.files("documents-"), ["doc_id", "labels", "num_chunks", "split"])
+    table = table.filter(pc.equal(table["split"], split))
+    wanted = table["doc_id"].combine_chunks()
+    parts = []
+    for path in embed.files("vectors-"):
+        shard = tables.read_tables([path])
+        parts.append(shard.filter(pc.is_in(shard["doc_id"], value_set=wanted)))
+    rows = pa.concat_tables(parts)
+    documents = group_by_document(
+        rows["doc_id"].to_pylist(),
+        rows["chunk_index"].to_numpy(),
+        tables.matrix_of(rows["vector"]),
+        tables.matrix_of(rows["probs"]),
+    )
+    by_id = {
+        doc_id: (labels[0], num_chunks)
+        for doc_id, labels, num_chunks in zip(
+            wanted.to_pylist(), table["labels"].to_pylist(), table["num_chunks"].to_pylist(), strict=True
+        )
+    }
+    if len(documents) != len(by_id):
+        raise HierdocError(f"{embed.path}: holds {len(documents)} of the {len(by_id)} documents of {split}; embed again")
+    for doc_id, count in zip(documents.doc_ids, documents.num_chunks.tolist(), strict=True):
+        if by_id[doc_id][1] != count:
+            raise HierdocError(f"{embed.path}: document {doc_id!r} must have {by_id[doc_id][1]} vectors, but has {count} instead")
+    labels = [by_id[doc_id][0] for doc_id in documents.doc_ids]
+    return LabelledDocuments(documents, labels, label_ids(labels, chunk.details["labels"]))

@@ -1,0 +1,69 @@
+"""A ten-word world: an encoder of hidden size 8, a corpus typed by hand, and one run through all stages."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+WORDS = ["cat", "dog", "fish", "sat", "ran", "swam", "the", "a", "and", "far"]
+VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "##s", ".", ",", "!"]
+CONFIG = {
+    "vocab_size": len(VOCAB),
+    "hidden_size": 8,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "hidden_act": "gelu",
+    "max_position_embeddings": 32,
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name, for --encoder, of a random-weights encoder with a vocabulary of 19 tokens and 32 positions."""
+    folder = tmp_path_factory.mktemp("encoder")
+    (folder / "vocab.txt").write_text("\n".join(VOCAB) + "\n", encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
+    return f"random:{folder / 'config.json'}"
+
+
+def tiny_rows() -> list[dict[str, str]]:
+    """40 documents of 1 to 9 chunks of 10 tokens: "cats" say cat and sat, "dogs" dog and ran, "fish" fish and swam."""
+    kinds = [("cats", "cat sat"), ("dogs", "dog ran"), ("fish", "fish swam")]
+    rows = []
+    for number in range(40):
+        label, words = kinds[number % 3]
+        text = " ".join(f"the {words} far and a {words}." for _ in range(1 + number * 2 % 9))
+        rows.append({"id": f"{number:03d}", "text": text, "label": label})
+    return rows
+
+
+def write_csv(path: Path, rows: list[dict[str, str]]) -> Path:
+    """Write rows of one shape as CSV."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The CSV of `tiny_rows`."""
+    return write_csv(tmp_path_factory.mktemp("data") / "tiny.csv", tiny_rows())
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_csv: Path, tiny_encoder: str) -> Path:
+    """A run directory with all five stages finished, in float32. Do not write into it."""
+    from hierdoc import run_pipeline
+
+    run = tmp_path_factory.mktemp("runs") / "tiny"
+    run_pipeline(
+        tiny_csv, run, id_column="id", split="0.6/0.2/0.2", encoder=tiny_encoder, chunk_size=10, epochs=1,
+        learning_rate=1e-2, precision="float32",
+    )  # fmt: skip
+    return run
