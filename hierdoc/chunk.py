@@ -122,6 +122,8 @@ def _check_labels(documents: Documents, split_of: Sequence[str], found: dict[str
         warn(f"{empty} documents have no text ({documents.num_null} null); each is kept as one empty chunk")
     found |= {"rare_classes": rare, "unseen_classes": unseen, "num_null": documents.num_null, "num_empty": empty}
     found["documents_by_split"] = dict(sorted(Counter(split_of).items()))
+    if missing := [name for name in ("dev", "test") if name not in found["documents_by_split"]]:
+        warn(f"no document is in {' or '.join(missing)}")
     return order
 
 

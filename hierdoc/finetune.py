@@ -85,6 +85,9 @@ def finetune_encoder(
     source = find_encoder(chunk.parameters["encoder"])
     if source.sha256 != chunk.parameters["encoder_sha256"]:
         raise HierdocError(f"{chunk.path}: was made with another encoder than {source.name} is now; chunk again with --overwrite")
+    train, dev = (read_chunks(chunk, split) for split in ("train", "dev"))
+    if not dev.rows:
+        raise HierdocError(f"{chunk.path}: has no dev documents, and the best epoch is chosen on dev")
     if learning_rate is None:
         learning_rate = 2e-5 if source.config["hidden_size"] >= WIDE_ENCODER else 5e-5
     parameters = {
@@ -107,7 +110,6 @@ def finetune_encoder(
     weights = source.load_weights()
     if weights is not None:
         encoder.assign(weights, str(source.weights_path))
-    train, dev = (read_chunks(chunk, split) for split in ("train", "dev"))
     fit = _fit_softmax_only if epochs == 0 else _train
     head, found, timings = fit(stage, encoder, train, dev, chunk, parameters)
     _save(stage, source, encoder, head, chunk, parameters)

@@ -31,13 +31,17 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def tiny_rows() -> list[dict[str, str]]:
-    """40 documents of 1 to 9 chunks of 10 tokens: "cats" say cat and sat, "dogs" dog and ran, "fish" fish and swam."""
+    """40 documents of 1 to 9 chunks of 10 tokens: "cats" say cat and sat, "dogs" dog and ran, "fish" fish and swam.
+
+    They are near-duplicates of each other, so the split is given.
+    """
     kinds = [("cats", "cat sat"), ("dogs", "dog ran"), ("fish", "fish swam")]
     rows = []
     for number in range(40):
         label, words = kinds[number % 3]
         text = " ".join(f"the {words} far and a {words}." for _ in range(1 + number * 2 % 9))
-        rows.append({"id": f"{number:03d}", "text": text, "label": label})
+        split = ("train", "train", "train", "dev", "test")[number // 3 % 5]
+        rows.append({"id": f"{number:03d}", "text": text, "label": label, "split": split})
     return rows
 
 
@@ -63,7 +67,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_csv: Path, tiny_enco
 
     run = tmp_path_factory.mktemp("runs") / "tiny"
     run_pipeline(
-        tiny_csv, run, id_column="id", split="0.6/0.2/0.2", encoder=tiny_encoder, chunk_size=10, epochs=1,
+        tiny_csv, run, id_column="id", split_column="split", encoder=tiny_encoder, chunk_size=10, epochs=1,
         learning_rate=1e-2, precision="float32",
     )  # fmt: skip
     return run
