@@ -15,8 +15,7 @@ demo: install
 	$(BIN)/python -m hierdoc.datasets library-docs --out $(DEMO)/library_docs.csv --held-out $(DEMO)/unseen.csv
 	$(BIN)/python -m hierdoc.run $(DEMO)/library_docs.csv $(DEMO)/run --id-column id --epochs 2 --chunks-per-document 4
 	@echo
-	@echo "Documents that none of the stages has seen, and their true labels:"
-	@cut -d, -f1 $(DEMO)/unseen.csv > /dev/null
+	@echo "A document of each class that no stage has seen (the true label begins its doc_id):"
 	$(BIN)/python -m hierdoc.predict $(DEMO)/run $(DEMO)/unseen.csv
 
 test: install

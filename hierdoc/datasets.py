@@ -1,17 +1,13 @@
-"""Make a file of documents to try hierdoc on.
-
-    python -m hierdoc.datasets library-docs --out library.csv --held-out unseen.csv
-    python -m hierdoc.datasets 20newsgroups --out 20newsgroups.csv
-"""
+"""Make a file of documents to try hierdoc on: `python -m hierdoc.datasets library-docs --out library.csv`."""
 
 from __future__ import annotations
 
 import argparse
 import csv
-import http.client
+import dataclasses
 import io
 import os
-import tarfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,9 +23,7 @@ def make_library_docs(
 ) -> str:
     """Write the docstrings of installed libraries, in columns id, text, label; return the line that says what was made.
 
-    Args:
-        documents_per_class: at most; see `hierdoc.corpus.library_docs`.
-        held_out: a second file, for one document per class that is not in the first.
+    `held_out` is a second file, for one document per class that is not in the first.
 
     Raises:
         HierdocError: a file cannot be made where it is asked for; a library is missing, or too small for `held_out`.
@@ -39,21 +33,18 @@ def make_library_docs(
 
     say("reading the docstrings of eight installed libraries (about 20 seconds)")
     samples = [library_documents(documents_per_class, seed)]
-    if held_out is not None:
-        samples.append(held_out_documents(documents_per_class, seed))
+    samples += [] if held_out is None else [held_out_documents(documents_per_class, seed)]
     counts = sorted(scan_libraries().left_out.items())
     say("files that made no document: " + ", ".join(f"{count:,} {reason}" for reason, count in counts))
-    rows = [[(document.doc_id, document.text, document.label) for document in sample] for sample in samples]
+    rows = [[dataclasses.astuple(document) for document in sample] for sample in samples]
     return "; ".join(_write(path, ("id", "text", "label"), part) for path, part in zip(paths, rows, strict=True))
 
 
 def make_20newsgroups(out: StrPath, data_home: StrPath | None = None, overwrite: bool = False) -> str:
     """Write 20 Newsgroups in columns id, text (with headers), label, split; return the line that says what was made.
 
-    The split is the official one, by date. The id is the post's path, such as train/alt.atheism/49960.
-
-    Args:
-        data_home: where scikit-learn keeps its downloads, instead of its own choice.
+    The split is the official one, by date; the id is the post's path, such as train/alt.atheism/49960. scikit-learn
+    fetches the posts and keeps them in `data_home`.
 
     Raises:
         HierdocError: the file cannot be made where it is asked for.
@@ -65,10 +56,10 @@ def make_20newsgroups(out: StrPath, data_home: StrPath | None = None, overwrite:
     rows = []
     for split in ("train", "test"):
         try:
-            posts = fetch_20newsgroups(subset=split, data_home=data_home, shuffle=False, remove=())
-        except (OSError, EOFError, tarfile.TarError, http.client.HTTPException) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise HierdocFailure(f"20 Newsgroups could not be downloaded: {reason}") from error
+            with warnings.catch_warnings(action="ignore"):  # scikit-learn's, that it tries again
+                posts = fetch_20newsgroups(subset=split, data_home=data_home, shuffle=False)
+        except OSError as error:
+            raise HierdocFailure(f"20 Newsgroups could not be downloaded: {' '.join(str(error).split())}") from error
         ids = ["/".join([split, *Path(name).parts[-2:]]) for name in posts.filenames]
         labels = [posts.target_names[target] for target in posts.target]
         rows += sorted(zip(ids, posts.data, labels, [split] * len(ids), strict=True))
@@ -81,8 +72,8 @@ def _check_new(paths: list[Path], overwrite: bool) -> list[Path]:
             raise HierdocError(f"{path}: the name must end in .csv or .parquet")
         if not path.parent.is_dir():
             raise HierdocError(f"{path}: there is no folder {path.parent}")
-        if path.is_dir() or (path.exists() and not overwrite):
-            raise HierdocError(f"{path} exists already" + ("" if path.is_dir() else "; --overwrite replaces it"))
+        if path.exists() and not (overwrite and path.is_file()):
+            raise HierdocError(f"{path} exists already (--overwrite replaces a file)")
     if len({path.resolve() for path in paths}) < len(paths):
         raise HierdocError(f"`held_out` must be another file than `out`, but both are {paths[0]}")
     return paths
@@ -93,10 +84,9 @@ def _write(path: Path, columns: tuple[str, ...], rows: list[tuple[str, ...]]) ->
     try:
         with unfinished.open("wb") as file:
             if path.suffix.lower() == ".parquet":
-                import pyarrow as pa
-                import pyarrow.parquet as pq
+                from pyarrow import parquet, table
 
-                pq.write_table(pa.table(list(map(list, zip(*rows, strict=True))), names=columns), file)
+                parquet.write_table(table(list(map(list, zip(*rows, strict=True))), names=columns), file)
             else:
                 text = io.StringIO(newline="")  # all is quoted: Python 3.11 leaves a text with a lone "\r" bare
                 csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows([columns, *rows])
@@ -115,23 +105,18 @@ def build_parser() -> argparse.ArgumentParser:
     example = "python -m hierdoc.datasets library-docs --out library.csv"
     parser = cli.make_parser("datasets", "Make a file of documents to try hierdoc on.", example)
     kinds = parser.add_subparsers(required=True, metavar="DATASET")
-
-    def add_dataset(name: str, text: str) -> argparse.ArgumentParser:
-        shared = {"formatter_class": parser.formatter_class, "allow_abbrev": False}
-        epilog = f"example:\n  python -m hierdoc.datasets {name} --out {name}.csv"
-        dataset = kinds.add_parser(name, help=text, description=f"Write {text}.", epilog=epilog, **shared)
+    docs, news = "docstrings of eight installed libraries", "18,846 Usenet posts of 20 groups, with the official split"
+    library = kinds.add_parser("library-docs", help=docs, description=f"Write the {docs}, labelled by library.")
+    posts = kinds.add_parser("20newsgroups", help=news, description=f"Write the {news}.")
+    for dataset, function in ((library, make_library_docs), (posts, make_20newsgroups)):
+        dataset.set_defaults(function=function, describe=str)
+        dataset.formatter_class, dataset.epilog = parser.formatter_class, f"example:\n  {dataset.prog} --out data.csv"
         dataset.add_argument("--out", required=True, metavar="FILE", help="the file to write: .csv or .parquet")
         dataset.add_argument("--overwrite", action="store_true", help="replace a file that exists already")
-        return dataset
-
-    library = add_dataset("library-docs", "the docstrings of eight installed libraries, labelled by library")
     library.add_argument("--documents-per-class", type=int, default=60, metavar="N", help="at most, as far as they go")
     library.add_argument("--seed", type=int, default=0, metavar="N", help="of the documents that are drawn")
-    library.add_argument("--held-out", metavar="FILE", help="also write one document per class that --out does not have")
-    library.set_defaults(function=make_library_docs, describe=str)
-    posts = add_dataset("20newsgroups", "18,846 Usenet posts of 20 groups, with the official split")
+    library.add_argument("--held-out", metavar="FILE", help="also write one document per class that is not in --out")
     posts.add_argument("--data-home", metavar="DIR", help="where scikit-learn keeps its downloads (14 MB)")
-    posts.set_defaults(function=make_20newsgroups, describe=str)
     return parser
 
 

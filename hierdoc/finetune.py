@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
@@ -15,32 +14,12 @@ import numpy as np
 
 from hierdoc import cli
 from hierdoc.chunking.tokenizers import save_tokenizer
-from hierdoc.corpus.labels import label_ids
-from hierdoc.encoders import ENCODERS
 from hierdoc.encoders.pretrained import find_encoder
 from hierdoc.errors import HierdocError
-from hierdoc.progress import bar, say
-from hierdoc.stages import store, tables
+from hierdoc.stages import store
 
 CLASS_WEIGHTS = ("none", "balanced")
 WIDE_ENCODER = 768  # from this hidden size on, BERT's own learning rate; smaller encoders learn faster
-
-
-@dataclass(frozen=True)
-class TrainingChunks:
-    """The N chunks of one split.
-
-    Attributes:
-        rows: token ids, int32 (T_n,) each.
-        lengths: int64 (N,).
-        document_of: int64 (N,), the document's number in this split.
-        label_ids: int32 (N,); -1 for a class that train never saw.
-    """
-
-    rows: list[np.ndarray]
-    lengths: np.ndarray
-    document_of: np.ndarray
-    label_ids: np.ndarray
 
 
 def finetune_encoder(
@@ -85,6 +64,8 @@ def finetune_encoder(
     source = find_encoder(chunk.parameters["encoder"])
     if source.sha256 != chunk.parameters["encoder_sha256"]:
         raise HierdocError(f"{chunk.path}: was made with another encoder than {source.name} is now; chunk again with --overwrite")
+    from hierdoc.sequences.reading import read_chunks
+
     train, dev = (read_chunks(chunk, split) for split in ("train", "dev"))
     if not dev.rows:
         raise HierdocError(f"{chunk.path}: has no dev documents, and the best epoch is chosen on dev")
@@ -103,6 +84,8 @@ def finetune_encoder(
     stage = store.begin(run, "finetune", parameters, {"chunk": chunk}, overwrite)
     if isinstance(stage, store.FinishedStage):
         return stage
+        from hierdoc.learning.encoder import fit_softmax, train_encoder
+    from hierdoc.learning.history import History
     from hierdoc.learning.seeds import seed_tensorflow
 
     seed_tensorflow(seed)
@@ -110,30 +93,13 @@ def finetune_encoder(
     weights = source.load_weights()
     if weights is not None:
         encoder.assign(weights, str(source.weights_path))
-    fit = _fit_softmax_only if epochs == 0 else _train
-    head, found, timings = fit(stage, encoder, train, dev, chunk, parameters)
-    _save(stage, source, encoder, head, chunk, parameters)
-    return stage.finish(found, timings)
-
-
-def read_chunks(chunk: store.FinishedStage, split: str) -> TrainingChunks:
-    """Return the chunks of one split with their documents' labels."""
-    import pyarrow.compute as pc
-
-    documents = tables.read_tables(chunk.files("documents-"), ["doc_id", "labels", "split"])
-    documents = documents.filter(pc.equal(documents["split"], split))
-    number = {doc_id: place for place, doc_id in enumerate(documents["doc_id"].to_pylist())}
-    ids = label_ids([labels[0] for labels in documents["labels"].to_pylist()], chunk.details["labels"])
-    rows: list[np.ndarray] = []
-    owners: list[int] = []
-    for path in chunk.files("chunks-"):
-        table = tables.read_tables([path], ["doc_id", "token_ids", "split"])
-        table = table.filter(pc.equal(table["split"], split))
-        if len(table):
-            rows += tables.ragged_of(table["token_ids"])
-            owners += [number[doc_id] for doc_id in table["doc_id"].to_pylist()]
-    document_of = np.asarray(owners, np.int64)
-    return TrainingChunks(rows, np.asarray([len(row) for row in rows], np.int64), document_of, ids[document_of])
+    history = History(stage.path / "history.jsonl")
+    num_classes, chunk_size = len(chunk.details["labels"]), chunk.parameters["chunk_size"]
+    fit = fit_softmax if epochs == 0 else train_encoder
+    head, best_epoch, timings = fit(encoder, train, dev, num_classes, chunk_size, parameters, history)
+    _save(stage, source, encoder, head, chunk)
+    reading = next(reading for reading in history.epochs if reading["epoch"] == best_epoch)
+    return stage.finish({"best_epoch": best_epoch, **reading}, timings)
 
 
 def _check(epochs: int, learning_rate: float | None, chunks_per_document: int | None, class_weight: str) -> None:
@@ -147,115 +113,12 @@ def _check(epochs: int, learning_rate: float | None, chunks_per_document: int | 
         raise HierdocError(f"`class_weight` must be one of {', '.join(CLASS_WEIGHTS)}, but is {class_weight!r} instead")
 
 
-def _train(
-    stage: store.OpenStage,
-    encoder: Any,
-    train: TrainingChunks,
-    dev: TrainingChunks,
-    chunk: store.FinishedStage,
-    parameters: dict[str, Any],
-) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, float]]:
-    from hierdoc.encoders import compat
-    from hierdoc.engines.precision import in_precision
-    from hierdoc.engines.tensorflow import build_engine, encode_chunks
-    from hierdoc.learning import loop
-    from hierdoc.learning.chunk_batches import make_batches, plan_epoch
-    from hierdoc.learning.history import History
-    from hierdoc.learning.schedules import warmup_linear
-    from hierdoc.objectives import classification
-
-    tf = compat.load_tensorflow()
-    num_classes, chunk_size = len(chunk.details["labels"]), chunk.parameters["chunk_size"]
-    head = classification.ChunkHead(encoder.dim, num_classes, seed=parameters["seed"])
-    body = encoder.trainable(parameters["freeze_embeddings"], parameters["trainable_layers"])
-    variables = [*body, head.kernel, head.bias]
-    plans = [
-        plan_epoch(
-            train.document_of, train.lengths, chunk_size, parameters["chunks_per_document"], parameters["seed"], epoch
-        )
-        for epoch in range(parameters["epochs"])
-    ]
-    schedule = warmup_linear(parameters["learning_rate"], sum(map(len, plans)))
-    optimizer = tf.keras.optimizers.Adam(schedule, epsilon=1e-7)
-    weights = classification.class_weights(train.label_ids, num_classes, parameters["class_weight"] == "balanced")
-    encode = build_engine(encoder, parameters["precision"])
-
-    def forward(token_ids: Any, mask: Any, training: bool) -> Any:
-        return head(encoder(token_ids, mask, training=training), training=training)
-
-    def read_dev() -> dict[str, float]:
-        with bar("dev", "chunks", len(dev.rows)) as progress:
-            vectors = encode_chunks(encode, dev.rows, chunk_size, encoder.dim, progress)
-        probs = classification.chunk_probs(vectors, head.arrays())
-        accuracy, loss = classification.accuracy_and_loss(probs, dev.label_ids)
-        return {"dev_chunk_accuracy": accuracy, "dev_chunk_loss": loss}
-
-    say(
-        f"finetune: {len(train.rows)} chunks of {train.document_of.max() + 1} documents, "
-        f"{sum(map(len, plans))} steps, peak learning rate {parameters['learning_rate']:g}, {parameters['precision']}"
-    )
-    with in_precision(parameters["precision"]):
-        outcome = loop.train(
-            step=loop.make_step(forward, variables, optimizer, trace_each_shape=True),
-            batches_of=lambda epoch: make_batches(plans[epoch], train.rows, train.label_ids, weights),
-            read_dev=read_dev,
-            better=lambda new, best: new["dev_chunk_accuracy"] > best["dev_chunk_accuracy"],
-            variables=variables,
-            history=(history := History(stage.path / "history.jsonl")),
-            num_epochs=parameters["epochs"],
-            patience=None,
-            description="finetune",
-            unit="chunks",
-        )
-    found = {"best_epoch": outcome.best_epoch, **history.epochs[outcome.best_epoch - 1]}
-    return head.arrays(), found, {"train_chunks_per_second": round(outcome.examples_per_second, 2)}
-
-
-def _fit_softmax_only(
-    stage: store.OpenStage,
-    encoder: Any,
-    train: TrainingChunks,
-    dev: TrainingChunks,
-    chunk: store.FinishedStage,
-    parameters: dict[str, Any],
-) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, float]]:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
-
-    from hierdoc.engines.tensorflow import build_engine, encode_chunks
-    from hierdoc.learning.history import History
-    from hierdoc.objectives import classification
-
-    encode = build_engine(encoder, parameters["precision"])
-    with bar("encode", "chunks", len(train.rows) + len(dev.rows)) as progress:
-        train_vectors, dev_vectors = (
-            encode_chunks(encode, part.rows, chunk.parameters["chunk_size"], encoder.dim, progress) for part in (train, dev)
-        )
-    scaler = StandardScaler().fit(train_vectors)
-    weight = None if parameters["class_weight"] == "none" else parameters["class_weight"]
-    model = LogisticRegression(max_iter=1000, class_weight=weight).fit(scaler.transform(train_vectors), train.label_ids)
-    # The scaling is folded into the softmax; with two classes scikit-learn has one row, for the second of them.
-    coefficients = model.coef_ if len(model.coef_) > 1 else np.vstack([np.zeros_like(model.coef_), model.coef_])
-    intercepts = model.intercept_ if len(model.intercept_) > 1 else np.array([0.0, model.intercept_[0]])
-    kernel = (coefficients / scaler.scale_).T
-    head = {
-        "kernel": kernel.astype(np.float32),
-        "bias": (intercepts - scaler.mean_ @ kernel).astype(np.float32),
-    }
-    accuracy, loss = classification.accuracy_and_loss(classification.chunk_probs(dev_vectors, head), dev.label_ids)
-    found = {"best_epoch": 0, "epoch": 0, "dev_chunk_accuracy": accuracy, "dev_chunk_loss": loss}
-    History(stage.path / "history.jsonl").add(found)
-    say(f"finetune 0/0: dev_chunk_accuracy {accuracy:.4f} with the encoder as it is")
-    return head, found, {}
-
-
 def _save(
     stage: store.OpenStage,
     source: Any,
     encoder: Any,
     head: dict[str, np.ndarray],
     chunk: store.FinishedStage,
-    parameters: dict[str, Any],
 ) -> None:
     from hierdoc.stages.weights import save_weights
 

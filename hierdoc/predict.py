@@ -18,7 +18,8 @@ from hierdoc import cli
 from hierdoc.chunking.tokenizers import MOST_UNKNOWN
 from hierdoc.corpus.documents import Columns, Data, iterate_documents
 from hierdoc.errors import HierdocError
-from hierdoc.progress import bar, warn
+from hierdoc.progress import bar, say, warn
+from hierdoc.reporting.tables import preview
 from hierdoc.stages import store
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CHARS_PER_BATCH = 1_000_000  # documents are read, encoded and written in batches of about so much text
+PREVIEW = 8  # so many documents are shown on stderr
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
@@ -86,7 +88,10 @@ def _predictions(
     with bar("predict", "chunks", 0) as progress:
         while batch:
             doc_ids, texts = zip(*batch)
-            yield predictor.predict(doc_ids, texts, progress)
+            predictions = predictor.predict(doc_ids, texts, progress)
+            if predictor.counted["documents"] == len(batch):
+                say(preview(predictions, PREVIEW))
+            yield predictions
             batch = _next_batch(documents)
     _say_what_was_counted(predictor.counted)
 

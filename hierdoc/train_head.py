@@ -6,20 +6,13 @@
 from __future__ import annotations
 
 import argparse
-import functools
 from collections.abc import Sequence
 from os import PathLike
-from typing import Any
-
-import numpy as np
 
 from hierdoc import cli
 from hierdoc.errors import HierdocError
 from hierdoc.progress import say
 from hierdoc.stages import store
-
-PATIENCE = 5
-
 
 def train_sequence_head(
     run: str | PathLike[str],
@@ -64,68 +57,23 @@ def train_sequence_head(
     if not len(dev):
         raise HierdocError(f"{parents['chunk'].path}: has no dev documents, and early stopping needs some")
     say(f"{head}: {len(train)} documents of {len(train.documents.vectors)} chunks, {len(dev)} for dev")
-    return _train(stage, parameters, train, dev, parents)
-
-
-def _train(
-    stage: store.OpenStage, parameters: dict[str, Any], train: Any, dev: Any, parents: dict[str, store.FinishedStage]
-) -> store.FinishedStage:
-    from hierdoc.encoders import compat
-    from hierdoc.heads import HEADS
-    from hierdoc.heads.document_probs import document_probs, save_head
-    from hierdoc.learning import loop
+    from hierdoc.heads.document_probs import save_head
+    from hierdoc.learning.head import train_head
     from hierdoc.learning.history import History
-    from hierdoc.learning.seeds import generator, seed_tensorflow
-    from hierdoc.objectives.classification import accuracy_and_loss
-    from hierdoc.sequences import batches
 
-    tf = compat.load_tensorflow()
     labels, dim = parents["chunk"].details["labels"], parents["embed"].details["dim"]
-    seed_tensorflow(parameters["seed"])
-    model = HEADS[parameters["head"]](dim, len(labels))
-    optimizer = tf.keras.optimizers.Adam(parameters["learning_rate"], epsilon=1e-7)
-
-    def make(members: np.ndarray) -> loop.LabelledBatch:
-        batch = batches.make_batch(train.documents, members)
-        label_ids, weights = np.zeros(len(batch.mask), np.int32), np.zeros(len(batch.mask), np.float32)
-        label_ids[: len(members)], weights[: len(members)] = train.label_ids[members], 1
-        return loop.LabelledBatch((batch.vectors, batch.mask), label_ids, weights)
-
-    def batches_of(epoch: int) -> list[Any]:
-        rng = generator(parameters["seed"], "head epoch", epoch)
-        return [functools.partial(make, members) for members in batches.plan_epoch(train.documents.num_chunks, rng)]
-
-    def read_dev() -> dict[str, float]:
-        accuracy, loss = accuracy_and_loss(document_probs(model, dev.documents, len(labels)), dev.label_ids)
-        return {"dev_accuracy": accuracy, "dev_loss": loss}
-
-    outcome = loop.train(
-        step=loop.make_step(
-            lambda vectors, mask, training: model([vectors, mask], training=training),
-            model.trainable_variables,
-            optimizer,
-            trace_each_shape=False,
-        ),
-        batches_of=batches_of,
-        read_dev=read_dev,
-        better=lambda new, best: (new["dev_accuracy"], -new["dev_loss"]) > (best["dev_accuracy"], -best["dev_loss"]),
-        variables=model.variables,
-        history=(history := History(stage.path / "history.jsonl")),
-        num_epochs=parameters["epochs"],
-        patience=PATIENCE,
-        description=parameters["head"],
-        unit="documents",
-    )
+    history = History(stage.path / "history.jsonl")
+    model, best_epoch, timings = train_head(train, dev, dim, len(labels), parameters, history)
     config = {
-        "head": parameters["head"],
+        "head": head,
         "dim": dim,
         "labels": labels,
         "encoder_fingerprint": parents["finetune"].fingerprint,
         "encoding": parents["embed"].parameters,
     }
     save_head(stage.path, model, config)
-    found = {"best_epoch": outcome.best_epoch, **history.epochs[outcome.best_epoch - 1], "num_epochs": len(history.epochs)}
-    return stage.finish(found, {"documents_per_second": round(outcome.examples_per_second, 1)})
+    found = {"best_epoch": best_epoch, **history.epochs[best_epoch - 1], "num_epochs": len(history.epochs)}
+    return stage.finish(found, timings)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -40,7 +40,7 @@ def cut_windows(num_tokens: int, chunk_size: int, overlap: int) -> list[tuple[in
     it. The last window ends at the last token, so no window repeats only what its neighbour has. No tokens make one
     empty window: every document has a chunk.
 
-    Pappagari et al. 2019 (Hierarchical Transformers for Long Document Classification, section 4) cut 200 tokens with an
+    Pappagari et al. 2019 (Hierarchical Transformers for Long Document Classification) cut 200 tokens with an
     overlap of 50; hierdoc's default overlap is 0.
     """
     body = chunk_size - NUM_SPECIAL

@@ -13,11 +13,12 @@ DENSE_UNITS = 30
 def build_lstm(dim: int, num_classes: int) -> Any:
     """Return a tf-keras model of (vectors float32 (B, S, D), mask bool (B, S)) that gives logits float32 (B, C).
 
-    LSTM 100, dense 30 with ReLU, dense C. Pappagari et al. 2019 (RoBERT, section 3.2) use the same sizes; the LSTM's
-    last state is that of the last real chunk, and what stands under a False mask is not read.
+    LSTM 100, dense 30 with ReLU, dense C, the sizes of RoBERT (Pappagari et al. 2019, Hierarchical Transformers for
+    Long Document Classification). The LSTM's last state is that of the last real chunk, and what stands under a False
+    mask is not read.
     """
-    keras = compat.load_tensorflow().keras
     tf = compat.load_tensorflow()
+    keras = tf.keras
     vectors = keras.Input((None, dim), name="vectors")
     mask = keras.Input((None,), dtype="bool", name="mask")
     real = keras.layers.Lambda(

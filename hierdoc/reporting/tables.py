@@ -18,6 +18,17 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def preview(predictions: Any, num_documents: int) -> str:
+    """Return the first documents of a predictions table (Arrow), each with its three most probable classes."""
+    rows = []
+    for row in predictions.slice(0, num_documents).to_pylist():
+        probs = {name.removeprefix("probability:"): value for name, value in row.items() if name.startswith("probability:")}
+        best = sorted(probs, key=lambda label: -probs[label])[:3]
+        rows.append([row["doc_id"], row["label"], row["num_chunks"], ", ".join(f"{label} {probs[label]:.3f}" for label in best)])
+    left = len(predictions) - len(rows)
+    return text_table(["document", "label", "chunks", "probabilities"], rows) + (f"\n… and {left} more" if left else "")
+
+
 def metrics_text(metrics: dict[str, Any]) -> str:
     """Return evaluate's table: the head beside its baselines, per class, and by number of chunks."""
     names = {

@@ -1,4 +1,4 @@
-"""Reads one split's chunk vectors from finished stages."""
+"""Reads one split from finished stages: its chunks' token ids, or its documents' vectors."""
 
 from __future__ import annotations
 
@@ -66,3 +66,38 @@ def read_split(chunk: FinishedStage, embed: FinishedStage, split: str) -> Labell
             raise HierdocError(f"{embed.path}: document {doc_id!r} must have {by_id[doc_id][1]} vectors, but has {count} instead")
     labels = [by_id[doc_id][0] for doc_id in documents.doc_ids]
     return LabelledDocuments(documents, labels, label_ids(labels, chunk.details["labels"]))
+
+
+@dataclass(frozen=True)
+class TrainingChunks:
+    """The N chunks of one split.
+
+    Attributes:
+        rows: token ids, int32 (T_n,) each.
+        lengths: int64 (N,).
+        document_of: int64 (N,), the document's number in this split.
+        label_ids: int32 (N,); -1 for a class that train never saw.
+    """
+
+    rows: list[np.ndarray]
+    lengths: np.ndarray
+    document_of: np.ndarray
+    label_ids: np.ndarray
+
+
+def read_chunks(chunk: FinishedStage, split: str) -> TrainingChunks:
+    """Return the chunks of one split with their documents' labels; there may be none."""
+    documents = tables.read_tables(chunk.files("documents-"), ["doc_id", "labels", "split"])
+    documents = documents.filter(pc.equal(documents["split"], split))
+    number = {doc_id: place for place, doc_id in enumerate(documents["doc_id"].to_pylist())}
+    ids = label_ids([labels[0] for labels in documents["labels"].to_pylist()], chunk.details["labels"])
+    rows: list[np.ndarray] = []
+    owners: list[int] = []
+    for path in chunk.files("chunks-"):
+        table = tables.read_tables([path], ["doc_id", "token_ids", "split"])
+        table = table.filter(pc.equal(table["split"], split))
+        if len(table):
+            rows += tables.ragged_of(table["token_ids"])
+            owners += [number[doc_id] for doc_id in table["doc_id"].to_pylist()]
+    document_of = np.asarray(owners, np.int64)
+    return TrainingChunks(rows, np.asarray([len(row) for row in rows], np.int64), document_of, ids[document_of])

@@ -1,0 +1,67 @@
+"""Collect a finished run into one result file.
+
+    python experiments/collect.py RUN experiments/NNN-slug/results/NAME.json --dataset NAME --command "…"
+
+The numbers come from the run's own metrics.json, timings.json and manifests; nothing is typed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from hierdoc.stages import store
+
+STAGES = ("chunk", "finetune", "embed", "heads/{head}", "evaluate/{head}")
+
+
+def git(*words: str) -> str:
+    """Return what git prints in this repository."""
+    return subprocess.run(["git", *words], capture_output=True, text=True, check=True, cwd=Path(__file__).parent).stdout.strip()
+
+
+def collect(run: Path, dataset: str, command: str, head: str) -> dict:
+    """Return the result of one run: metrics, parameters, timings, and what it was made with."""
+    stages = {name.format(head=head): store.read(run, name.format(head=head)) for name in STAGES}
+    timings = {name: json.loads((stage.path / store.TIMINGS).read_text()) for name, stage in stages.items()}
+    return {
+        "dataset": dataset,
+        "data_sha256": stages["chunk"].parameters["data_sha256"],
+        "arm": head,
+        "seed": stages["finetune"].parameters["seed"],
+        "metrics": json.loads((stages[f"evaluate/{head}"].path / "metrics.json").read_text()),
+        "documents_by_split": stages["chunk"].details["documents_by_split"],
+        "num_chunks_in_all": stages["chunk"].details["num_chunks"],
+        "parameters": {name: {k: v for k, v in stage.parameters.items() if k != "data_sha256"} for name, stage in stages.items()},
+        "fingerprints": {name: stage.fingerprint for name, stage in stages.items()},
+        "command": command,
+        "commit": git("rev-parse", "HEAD"),
+        "dirty": bool(git("status", "--porcelain", "hierdoc")),
+        "timings": timings,
+        "seconds_in_all": round(sum(timing["seconds"] for timing in timings.values()), 1),
+        "peak_memory_mib": max(timing["peak_memory_mib"] for timing in timings.values()),
+        "versions": stages["finetune"].manifest["versions"],
+        "machine": {"cores": os.cpu_count(), "architecture": platform.machine()},
+    }
+
+
+def main() -> None:
+    """Write the result file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--command", required=True)
+    parser.add_argument("--head", default="lstm")
+    arguments = parser.parse_args()
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    store.write_json(arguments.out, collect(arguments.run, arguments.dataset, arguments.command, arguments.head))
+    print(f"{arguments.out}: written")
+
+
+if __name__ == "__main__":
+    main()

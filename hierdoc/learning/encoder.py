@@ -1,0 +1,123 @@
+"""Trains the encoder with its chunk head, or the chunk head alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hierdoc.encoders import compat
+from hierdoc.engines.precision import in_precision
+from hierdoc.engines.tensorflow import build_engine, encode_chunks
+from hierdoc.learning import loop
+from hierdoc.learning.chunk_batches import make_batches, plan_epoch
+from hierdoc.learning.history import History
+from hierdoc.learning.schedules import warmup_linear
+from hierdoc.objectives import classification
+from hierdoc.progress import bar, say
+from hierdoc.sequences.reading import TrainingChunks
+
+
+def train_encoder(
+    encoder: Any,
+    train: TrainingChunks,
+    dev: TrainingChunks,
+    num_classes: int,
+    chunk_size: int,
+    parameters: dict[str, Any],
+    history: History,
+) -> tuple[dict[str, np.ndarray], int, dict[str, float]]:
+    """Train the encoder and a chunk head; leave the weights of the best epoch on dev in the encoder.
+
+    Args:
+        encoder: as `hierdoc.encoders.ENCODERS` make them.
+        train, dev: the chunks to learn from and to choose by.
+        num_classes, chunk_size: C, and the longest chunk in tokens.
+        parameters: finetune's: epochs, learning_rate, precision, seed, freeze_embeddings, trainable_layers,
+            chunks_per_document, class_weight.
+        history: gets a line for each epoch.
+
+    Returns:
+        the chunk head's arrays, the best epoch from 1, and rates for timings.json.
+    """
+    tf = compat.load_tensorflow()
+    head = classification.ChunkHead(encoder.dim, num_classes, seed=parameters["seed"])
+    body = encoder.trainable(parameters["freeze_embeddings"], parameters["trainable_layers"])
+    variables = [*body, head.kernel, head.bias]
+    plans = [
+        plan_epoch(
+            train.document_of, train.lengths, chunk_size, parameters["chunks_per_document"], parameters["seed"], epoch
+        )
+        for epoch in range(parameters["epochs"])
+    ]
+    schedule = warmup_linear(parameters["learning_rate"], sum(map(len, plans)))
+    optimizer = tf.keras.optimizers.Adam(schedule, epsilon=1e-7)
+    weights = classification.class_weights(train.label_ids, num_classes, parameters["class_weight"] == "balanced")
+    encode = build_engine(encoder, parameters["precision"])
+
+    def forward(token_ids: Any, mask: Any, training: bool) -> Any:
+        return head(encoder(token_ids, mask, training=training), training=training)
+
+    def read_dev() -> dict[str, float]:
+        with bar("dev", "chunks", len(dev.rows)) as progress:
+            vectors = encode_chunks(encode, dev.rows, chunk_size, encoder.dim, progress)
+        probs = classification.chunk_probs(vectors, head.arrays())
+        accuracy, loss = classification.accuracy_and_loss(probs, dev.label_ids)
+        return {"dev_chunk_accuracy": accuracy, "dev_chunk_loss": loss}
+
+    say(
+        f"finetune: {len(train.rows)} chunks of {train.document_of.max() + 1} documents, "
+        f"{sum(map(len, plans))} steps, peak learning rate {parameters['learning_rate']:g}, {parameters['precision']}"
+    )
+    with in_precision(parameters["precision"]):
+        outcome = loop.train(
+            step=loop.make_step(forward, variables, optimizer, trace_each_shape=True),
+            batches_of=lambda epoch: make_batches(plans[epoch], train.rows, train.label_ids, weights),
+            read_dev=read_dev,
+            better=lambda new, best: new["dev_chunk_accuracy"] > best["dev_chunk_accuracy"],
+            variables=variables,
+            history=history,
+            num_epochs=parameters["epochs"],
+            patience=None,
+            description="finetune",
+            unit="chunks",
+        )
+    return head.arrays(), outcome.best_epoch, {"train_chunks_per_second": round(outcome.examples_per_second, 2)}
+
+
+def fit_softmax(
+    encoder: Any,
+    train: TrainingChunks,
+    dev: TrainingChunks,
+    num_classes: int,
+    chunk_size: int,
+    parameters: dict[str, Any],
+    history: History,
+) -> tuple[dict[str, np.ndarray], int, dict[str, float]]:
+    """Fit the chunk head by logistic regression on the vectors of the encoder as it is; see `train_encoder`.
+
+    scikit-learn's, on standardised vectors, with its default regularisation; the epoch returned is 0.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    encode = build_engine(encoder, parameters["precision"])
+    with bar("encode", "chunks", len(train.rows) + len(dev.rows)) as progress:
+        train_vectors, dev_vectors = (
+            encode_chunks(encode, part.rows, chunk_size, encoder.dim, progress) for part in (train, dev)
+        )
+    scaler = StandardScaler().fit(train_vectors)
+    weight = None if parameters["class_weight"] == "none" else parameters["class_weight"]
+    model = LogisticRegression(max_iter=1000, class_weight=weight).fit(scaler.transform(train_vectors), train.label_ids)
+    # The scaling is folded into the softmax; with two classes scikit-learn has one row, for the second of them.
+    coefficients = model.coef_ if len(model.coef_) > 1 else np.vstack([np.zeros_like(model.coef_), model.coef_])
+    intercepts = model.intercept_ if len(model.intercept_) > 1 else np.array([0.0, model.intercept_[0]])
+    kernel = (coefficients / scaler.scale_).T
+    head = {
+        "kernel": kernel.astype(np.float32),
+        "bias": (intercepts - scaler.mean_ @ kernel).astype(np.float32),
+    }
+    accuracy, loss = classification.accuracy_and_loss(classification.chunk_probs(dev_vectors, head), dev.label_ids)
+    history.add({"epoch": 0, "dev_chunk_accuracy": accuracy, "dev_chunk_loss": loss})
+    say(f"finetune 0/0: dev_chunk_accuracy {accuracy:.4f} with the encoder as it is")
+    return head, 0, {}

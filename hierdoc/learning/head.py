@@ -1,0 +1,75 @@
+"""Trains a head on the training documents' chunk vectors."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from hierdoc.encoders import compat
+from hierdoc.heads import HEADS
+from hierdoc.heads.document_probs import document_probs
+from hierdoc.learning import loop
+from hierdoc.learning.history import History
+from hierdoc.learning.seeds import generator, seed_tensorflow
+from hierdoc.objectives.classification import accuracy_and_loss
+from hierdoc.sequences import batches
+from hierdoc.sequences.reading import LabelledDocuments
+
+PATIENCE = 5
+
+
+def train_head(
+    train: LabelledDocuments,
+    dev: LabelledDocuments,
+    dim: int,
+    num_classes: int,
+    parameters: dict[str, Any],
+    history: History,
+) -> tuple[Any, int, dict[str, float]]:
+    """Return (the head with the weights of its best epoch on dev, that epoch from 1, rates for timings.json).
+
+    Args:
+        train, dev: the documents to learn from and to choose by.
+        dim, num_classes: D and C.
+        parameters: train_head's: head, epochs, learning_rate, seed.
+        history: gets a line for each epoch.
+    """
+    tf = compat.load_tensorflow()
+    seed_tensorflow(parameters["seed"])
+    model = HEADS[parameters["head"]](dim, num_classes)
+    optimizer = tf.keras.optimizers.Adam(parameters["learning_rate"], epsilon=1e-7)
+
+    def make(members: np.ndarray) -> loop.LabelledBatch:
+        batch = batches.make_batch(train.documents, members)
+        label_ids, weights = np.zeros(len(batch.mask), np.int32), np.zeros(len(batch.mask), np.float32)
+        label_ids[: len(members)], weights[: len(members)] = train.label_ids[members], 1
+        return loop.LabelledBatch((batch.vectors, batch.mask), label_ids, weights)
+
+    def batches_of(epoch: int) -> list[Any]:
+        rng = generator(parameters["seed"], "head epoch", epoch)
+        return [functools.partial(make, members) for members in batches.plan_epoch(train.documents.num_chunks, rng)]
+
+    def read_dev() -> dict[str, float]:
+        accuracy, loss = accuracy_and_loss(document_probs(model, dev.documents, num_classes), dev.label_ids)
+        return {"dev_accuracy": accuracy, "dev_loss": loss}
+
+    outcome = loop.train(
+        step=loop.make_step(
+            lambda vectors, mask, training: model([vectors, mask], training=training),
+            model.trainable_variables,
+            optimizer,
+            trace_each_shape=False,
+        ),
+        batches_of=batches_of,
+        read_dev=read_dev,
+        better=lambda new, best: (new["dev_accuracy"], -new["dev_loss"]) > (best["dev_accuracy"], -best["dev_loss"]),
+        variables=model.variables,
+        history=history,
+        num_epochs=parameters["epochs"],
+        patience=PATIENCE,
+        description=parameters["head"],
+        unit="documents",
+    )
+    return model, outcome.best_epoch, {"documents_per_second": round(outcome.examples_per_second, 1)}
