@@ -21,7 +21,9 @@ STAGES = ("chunk", "finetune", "embed", "heads/{head}", "evaluate/{head}")
 
 def git(*words: str) -> str:
     """Return what git prints in this repository."""
-    return subprocess.run(["git", *words], capture_output=True, text=True, check=True, cwd=Path(__file__).parent).stdout.strip()
+    return subprocess.run(
+        ["git", *words], capture_output=True, text=True, check=True, cwd=Path(__file__).parent
+    ).stdout.strip()
 
 
 def collect(run: Path, dataset: str, command: str, head: str) -> dict:
@@ -36,7 +38,9 @@ def collect(run: Path, dataset: str, command: str, head: str) -> dict:
         "metrics": json.loads((stages[f"evaluate/{head}"].path / "metrics.json").read_text()),
         "documents_by_split": stages["chunk"].details["documents_by_split"],
         "num_chunks_in_all": stages["chunk"].details["num_chunks"],
-        "parameters": {name: {k: v for k, v in stage.parameters.items() if k != "data_sha256"} for name, stage in stages.items()},
+        "parameters": {
+            name: {k: v for k, v in stage.parameters.items() if k != "data_sha256"} for name, stage in stages.items()
+        },
         "fingerprints": {name: stage.fingerprint for name, stage in stages.items()},
         "command": command,
         "commit": git("rev-parse", "HEAD"),

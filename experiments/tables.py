@@ -1,7 +1,7 @@
 """Put the tables of results/*.json into the READMEs, between their `<!-- results: FILE … -->` and `<!-- end -->` lines.
 
-    python experiments/tables.py            # rewrites them
-    python experiments/tables.py --check    # exits with 1 when one of them is not what the JSON says
+python experiments/tables.py            # rewrites them
+python experiments/tables.py --check    # exits with 1 when one of them is not what the JSON says
 """
 
 from __future__ import annotations
@@ -59,7 +59,11 @@ def rendered(readme: Path) -> str:
 
 def main() -> int:
     """Rewrite or check every README."""
-    stale = [path for path in [ROOT / "README.md", *sorted(ROOT.glob("experiments/*/README.md"))] if rendered(path) != path.read_text(encoding="utf-8")]
+    stale = [
+        path
+        for path in [ROOT / "README.md", *sorted(ROOT.glob("experiments/*/README.md"))]
+        if rendered(path) != path.read_text(encoding="utf-8")
+    ]
     for path in stale:
         if "--check" in sys.argv:
             print(f"{path.relative_to(ROOT)}: is not what the JSON says; run python experiments/tables.py")

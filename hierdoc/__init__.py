@@ -14,6 +14,9 @@ from typing import Any
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("ENABLE_RUNTIME_UPTIME_TELEMETRY", "0")  # TensorFlow sets it to 1 when it is unset
 
+# bert-for-tf2 needs Keras 2 behind tensorflow.keras; TensorFlow reads this when tensorflow.keras is first touched.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
 __version__ = "0.1.0"
 
 _HOMES = {

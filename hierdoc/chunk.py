@@ -1,6 +1,6 @@
 """python -m hierdoc.chunk: from documents to chunks of token ids.
 
-    python -m hierdoc.chunk complaints.csv runs/complaints --text-column text --label-column label --id-column id
+python -m hierdoc.chunk complaints.csv runs/complaints --text-column text --label-column label --id-column id
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from hierdoc.corpus import splits
 from hierdoc.corpus.documents import Columns, Data, Documents, data_sha256, read_documents
 from hierdoc.corpus.duplicates import near_duplicate_groups
 from hierdoc.encoders.pretrained import find_encoder
+from hierdoc.learning.seeds import check_seed
 from hierdoc.progress import bar, say, warn
 from hierdoc.stages import store
+
 
 def chunk_documents(
     data: Data,
@@ -57,6 +59,7 @@ def chunk_documents(
     Raises:
         HierdocError: the data, the split, the encoder or a number is not as it must be.
     """
+    check_seed(seed)
     fractions = splits.parse_fractions(split)
     source = find_encoder(encoder)
     check_window(chunk_size, overlap, max_chunks, source.config["max_position_embeddings"])
@@ -86,12 +89,23 @@ def chunk_documents(
 
 
 def _split_documents(documents: Documents, fractions: Sequence[float], seed: int) -> tuple[list[str], dict[str, Any]]:
+    groups = near_duplicate_groups(documents.texts)
     if documents.splits is not None:
         split_of, dev_from_train = splits.take_given_split(documents.splits, documents.labels, seed)
         if dev_from_train:
             say(f"the given split has no dev: {splits.DEV_FROM_TRAIN:.0%} of train is taken for it")
-        return split_of, {"dev_taken_from_train": dev_from_train}
-    groups = near_duplicate_groups(documents.texts)
+        in_train = {group for group, split in zip(groups.tolist(), split_of, strict=True) if split == "train"}
+        leaked = Counter(
+            split
+            for group, split in zip(groups.tolist(), split_of, strict=True)
+            if split in ("dev", "test") and group in in_train
+        )
+        for split, count in sorted(leaked.items()):
+            warn(f"{count} of the documents given to {split} are near-duplicates of training documents")
+        return split_of, {
+            "dev_taken_from_train": dev_from_train,
+            "near_duplicates_of_train": dict(sorted(leaked.items())),
+        }
     members: dict[int, list[int]] = defaultdict(list)
     for index, group in enumerate(groups.tolist()):
         members[group].append(index)
@@ -115,8 +129,10 @@ def _check_labels(documents: Documents, split_of: Sequence[str], found: dict[str
     if rare:
         warn(f"{len(rare)} classes have fewer than 3 documents: {', '.join(map(repr, list(rare)[:5]))}")
     if unseen:
-        warn(f"{sum(unseen.values())} documents are of classes that train never saw, and count as wrong: "
-             f"{', '.join(map(repr, list(unseen)[:5]))}")
+        warn(
+            f"{sum(unseen.values())} documents are of classes that train never saw, and count as wrong: "
+            f"{', '.join(map(repr, list(unseen)[:5]))}"
+        )
     empty = sum(not text.strip() for text in documents.texts)
     if empty:
         warn(f"{empty} documents have no text ({documents.num_null} null); each is kept as one empty chunk")
@@ -141,20 +157,28 @@ def _write_shards(
     dropped: Counter[str] = Counter()
     shards = ShardWriter(stage.path)
     with bar("chunk", "documents", len(documents)) as progress:
-        for doc_id, text, label, split in zip(documents.doc_ids, documents.texts, documents.labels, split_of, strict=True):
+        for doc_id, text, label, split in zip(
+            documents.doc_ids, documents.texts, documents.labels, split_of, strict=True
+        ):
             cut = chunk_document(text, tokenizer, chunk_size, overlap, max_chunks)
             shards.add(doc_id, text, label, split, cut)
-            totals.update(tokens=cut.num_tokens, unknown=cut.num_unknown, chunks=len(cut.chunks), dropped=cut.num_dropped)
+            totals.update(
+                tokens=cut.num_tokens, unknown=cut.num_unknown, chunks=len(cut.chunks), dropped=cut.num_dropped
+            )
             if cut.num_dropped:
                 dropped[label] += cut.num_dropped
             progress.update()
     shards.close()
     if dropped:
         per_class = ", ".join(f"{label!r} {count}" for label, count in sorted(dropped.items()))
-        warn(f"max-chunks {max_chunks} dropped {totals['dropped']} of {totals['dropped'] + totals['chunks']} chunks: {per_class}")
+        warn(
+            f"max-chunks {max_chunks} dropped {totals['dropped']} of {totals['dropped'] + totals['chunks']} chunks: {per_class}"
+        )
     unknown_share = totals["unknown"] / max(1, totals["tokens"])
     if unknown_share > MOST_UNKNOWN:
-        warn(f"{unknown_share:.1%} of the tokens are [UNK]: does this encoder's vocabulary fit the language of the data?")
+        warn(
+            f"{unknown_share:.1%} of the tokens are [UNK]: does this encoder's vocabulary fit the language of the data?"
+        )
     return {
         "num_documents": len(documents),
         "num_chunks": totals["chunks"],
@@ -183,13 +207,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="the run directory")
     parser.add_argument("--text-column", default="text", metavar="NAME", help="the column with the text")
     parser.add_argument("--label-column", default="label", metavar="NAME", help="the column with the class")
-    parser.add_argument("--id-column", metavar="NAME", help="the column with a unique id (without it: the row's number)")
+    parser.add_argument(
+        "--id-column", metavar="NAME", help="the column with a unique id (without it: the row's number)"
+    )
     parser.add_argument("--split", default="0.8/0.1/0.1", metavar="TRAIN/DEV/TEST", help="fractions of the documents")
     parser.add_argument("--split-column", metavar="NAME", help="a column with train, dev or test, instead of --split")
-    parser.add_argument("--encoder", default="minilm", metavar="NAME", help="minilm, a directory, or random:CONFIG.json")
+    parser.add_argument(
+        "--encoder", default="minilm", metavar="NAME", help="minilm, a directory, or random:CONFIG.json"
+    )
     parser.add_argument("--chunk-size", type=int, default=200, metavar="TOKENS", help="[CLS] and [SEP] included")
-    parser.add_argument("--overlap", type=int, default=0, metavar="TOKENS", help="tokens that neighbouring chunks share")
-    parser.add_argument("--max-chunks", type=int, metavar="N", help="keep a document's first N chunks (what that drops is counted)")
+    parser.add_argument(
+        "--overlap", type=int, default=0, metavar="TOKENS", help="tokens that neighbouring chunks share"
+    )
+    parser.add_argument(
+        "--max-chunks", type=int, metavar="N", help="keep a document's first N chunks (what that drops is counted)"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything that is drawn at random")
 
 

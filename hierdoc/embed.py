@@ -1,11 +1,12 @@
 """python -m hierdoc.embed: turn every chunk into its [CLS] vector and the chunk softmax's probabilities.
 
-    python -m hierdoc.embed runs/complaints
+python -m hierdoc.embed runs/complaints
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Sequence
 from os import PathLike
 
@@ -14,9 +15,7 @@ from hierdoc.progress import bar
 from hierdoc.stages import store, tables
 
 
-def embed_chunks(
-    run: str | PathLike[str], precision: str = "auto", overwrite: bool = False
-) -> store.FinishedStage:
+def embed_chunks(run: str | PathLike[str], precision: str = "auto", overwrite: bool = False) -> store.FinishedStage:
     """Write RUN/embed: the vector and the class probabilities of every chunk of every split.
 
     One shard of chunks is in memory at a time; a shard that an interrupted run has written is kept.
@@ -32,8 +31,8 @@ def embed_chunks(
     import pyarrow as pa
 
     from hierdoc.engines.precision import resolve_precision
-    from hierdoc.stages.weights import load_weights
     from hierdoc.objectives.classification import chunk_probs
+    from hierdoc.stages.weights import load_weights
 
     chunk, finetune = store.read(run, "chunk"), store.read(run, "finetune")
     parameters = {"engine": "tensorflow", "precision": resolve_precision(precision)}
@@ -49,7 +48,7 @@ def embed_chunks(
     head = load_weights(finetune.path / "chunk_head.safetensors")
     num_classes = len(chunk.details["labels"])
     schema = tables.vectors_schema(encoder.dim, num_classes)
-    num_encoded = 0
+    num_encoded, seconds = 0, 0.0
     with bar("embed", "chunks", chunk.details["num_chunks"]) as progress:
         for source in chunk.files("chunks-"):
             shard = stage.path / source.name.replace("chunks-", "vectors-")
@@ -58,7 +57,9 @@ def embed_chunks(
                 progress.update(len(table))
                 continue
             rows = tables.ragged_of(table["token_ids"])
+            started = time.monotonic()
             vectors = encode_chunks(encode, rows, chunk.parameters["chunk_size"], encoder.dim, progress)
+            seconds += time.monotonic() - started
             columns = [
                 table["doc_id"].combine_chunks(),
                 table["chunk_index"].combine_chunks(),
@@ -67,18 +68,24 @@ def embed_chunks(
             ]
             tables.write_table(shard, pa.Table.from_arrays(columns, schema=schema))
             num_encoded += len(rows)
-        seconds = progress.format_dict["elapsed"]
-    rate = {"chunks_per_second": round(num_encoded / seconds, 2)} if num_encoded and seconds else {}
+    rate = {"chunks_per_second": round(num_encoded / seconds, 2)} if seconds else {}
     return stage.finish({"dim": encoder.dim, "num_chunks": chunk.details["num_chunks"], **parameters}, rate)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command's argument parser."""
     parser = cli.make_parser(
-        "embed", "Turn every chunk into its [CLS] vector and class probabilities.", "python -m hierdoc.embed runs/complaints"
+        "embed",
+        "Turn every chunk into its [CLS] vector and class probabilities.",
+        "python -m hierdoc.embed runs/complaints",
     )
     parser.add_argument("run", metavar="RUN", help="the run directory")
-    parser.add_argument("--precision", default="auto", metavar="NAME", help="auto, float32 or bfloat16; auto is bfloat16 where the CPU has it")
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        metavar="NAME",
+        help="auto, float32 or bfloat16; auto is bfloat16 where the CPU has it",
+    )
     cli.add_overwrite(parser)
     parser.set_defaults(function=embed_chunks, describe=describe)
     return parser

@@ -1,6 +1,6 @@
 """python -m hierdoc.evaluate: measure a trained head on the test documents, beside its baselines.
 
-    python -m hierdoc.evaluate runs/complaints
+python -m hierdoc.evaluate runs/complaints
 """
 
 from __future__ import annotations
@@ -103,7 +103,9 @@ def _measure(
 def build_parser() -> argparse.ArgumentParser:
     """Return the command's argument parser."""
     parser = cli.make_parser(
-        "evaluate", "Measure a head on the test documents, beside its baselines.", "python -m hierdoc.evaluate runs/complaints"
+        "evaluate",
+        "Measure a head on the test documents, beside its baselines.",
+        "python -m hierdoc.evaluate runs/complaints",
     )
     parser.add_argument("run", metavar="RUN", help="the run directory")
     parser.add_argument("--head", default="lstm", metavar="NAME", help="which trained head")

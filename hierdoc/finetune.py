@@ -1,6 +1,6 @@
 """python -m hierdoc.finetune: fine-tune the encoder to name the class of each chunk.
 
-    python -m hierdoc.finetune runs/complaints --epochs 3
+python -m hierdoc.finetune runs/complaints --epochs 3
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from hierdoc import cli
 from hierdoc.chunking.tokenizers import save_tokenizer
 from hierdoc.encoders.pretrained import find_encoder
 from hierdoc.errors import HierdocError
+from hierdoc.learning.seeds import check_seed
 from hierdoc.stages import store
 
 CLASS_WEIGHTS = ("none", "balanced")
@@ -61,9 +62,12 @@ def finetune_encoder(
 
     chunk = store.read(run, "chunk")
     _check(epochs, learning_rate, chunks_per_document, class_weight)
+    check_seed(seed)
     source = find_encoder(chunk.parameters["encoder"])
     if source.sha256 != chunk.parameters["encoder_sha256"]:
-        raise HierdocError(f"{chunk.path}: was made with another encoder than {source.name} is now; chunk again with --overwrite")
+        raise HierdocError(
+            f"{chunk.path}: was made with another encoder than {source.name} is now; chunk again with --overwrite"
+        )
     from hierdoc.sequences.reading import read_chunks
 
     train, dev = (read_chunks(chunk, split) for split in ("train", "dev"))
@@ -84,7 +88,8 @@ def finetune_encoder(
     stage = store.begin(run, "finetune", parameters, {"chunk": chunk}, overwrite)
     if isinstance(stage, store.FinishedStage):
         return stage
-        from hierdoc.learning.encoder import fit_softmax, train_encoder
+    from hierdoc.encoders import ENCODERS
+    from hierdoc.learning.encoder import fit_softmax, train_encoder
     from hierdoc.learning.history import History
     from hierdoc.learning.seeds import seed_tensorflow
 
@@ -153,13 +158,29 @@ def build_parser() -> argparse.ArgumentParser:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that are this stage's alone (`run` shares them)."""
-    parser.add_argument("--epochs", type=int, default=3, metavar="N", help="0 keeps the encoder and fits the softmax only")
-    parser.add_argument("--learning-rate", type=float, metavar="RATE", help="peak (default: 2e-5 from hidden size 768 on, 5e-5 below)")
-    parser.add_argument("--precision", default="auto", metavar="NAME", help="auto, float32 or bfloat16; auto is bfloat16 where the CPU has it")
+    parser.add_argument(
+        "--epochs", type=int, default=3, metavar="N", help="0 keeps the encoder and fits the softmax only"
+    )
+    parser.add_argument(
+        "--learning-rate", type=float, metavar="RATE", help="peak (default: 2e-5 from hidden size 768 on, 5e-5 below)"
+    )
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        metavar="NAME",
+        help="auto, float32 or bfloat16; auto is bfloat16 where the CPU has it",
+    )
     parser.add_argument("--freeze-embeddings", action="store_true", help="leave the embeddings as they are")
     parser.add_argument("--trainable-layers", type=int, metavar="N", help="train the last N layers only")
-    parser.add_argument("--chunks-per-document", type=int, metavar="K", help="draw K chunks of each document in each epoch (default: all)")
-    parser.add_argument("--class-weight", default="none", metavar="NAME", help="none, or balanced: rare classes count more")
+    parser.add_argument(
+        "--chunks-per-document",
+        type=int,
+        metavar="K",
+        help="draw K chunks of each document in each epoch (default: all)",
+    )
+    parser.add_argument(
+        "--class-weight", default="none", metavar="NAME", help="none, or balanced: rare classes count more"
+    )
 
 
 def describe(stage: store.FinishedStage) -> str:

@@ -1,6 +1,6 @@
 """python -m hierdoc.predict: label new documents.
 
-    python -m hierdoc.predict runs/complaints new.csv --out predictions.csv
+python -m hierdoc.predict runs/complaints new.csv --out predictions.csv
 """
 
 from __future__ import annotations
@@ -110,9 +110,13 @@ def _say_what_was_counted(counted: dict[str, int]) -> None:
     if counted["empty"]:
         warn(f"{counted['empty']} of {counted['documents']} documents have no text")
     if counted["dropped"]:
-        warn(f"max-chunks of the training dropped {counted['dropped']} of {counted['dropped'] + counted['chunks']} chunks")
+        warn(
+            f"max-chunks of the training dropped {counted['dropped']} of {counted['dropped'] + counted['chunks']} chunks"
+        )
     if counted["unknown"] > MOST_UNKNOWN * counted["tokens"]:
-        warn(f"{counted['unknown'] / counted['tokens']:.1%} of the tokens are [UNK]: is this the language of the training data?")
+        warn(
+            f"{counted['unknown'] / counted['tokens']:.1%} of the tokens are [UNK]: is this the language of the training data?"
+        )
 
 
 def _write_csv(batches: Iterator[pa.Table], path: Path) -> None:

@@ -21,5 +21,11 @@ def warn(message: str) -> None:
 def bar(description: str, unit: str, total: int) -> tqdm:
     """Return a progress bar with total, rate and ETA, in `unit`s; it shows on a terminal only."""
     return tqdm(
-        total=total, desc=description, unit=f" {unit}", disable=None, file=sys.stderr, dynamic_ncols=True, smoothing=0.05
+        total=total,
+        desc=description,
+        unit=f" {unit}",
+        disable=None,
+        file=sys.stderr,
+        dynamic_ncols=True,
+        smoothing=0.05,
     )

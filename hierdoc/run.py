@@ -1,6 +1,6 @@
 """python -m hierdoc.run: chunk, finetune, embed, train_lstm and evaluate in a row.
 
-    python -m hierdoc.run complaints.csv runs/complaints --label-column product --id-column id
+python -m hierdoc.run complaints.csv runs/complaints --label-column product --id-column id
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """python -m hierdoc.train_head: train a head that reads each document's chunk vectors in order.
 
-    python -m hierdoc.train_head runs/complaints --head lstm
+python -m hierdoc.train_head runs/complaints --head lstm
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from os import PathLike
 
 from hierdoc import cli
 from hierdoc.errors import HierdocError
+from hierdoc.learning.seeds import check_seed
 from hierdoc.progress import say
 from hierdoc.stages import store
+
 
 def train_sequence_head(
     run: str | PathLike[str],
@@ -44,6 +46,7 @@ def train_sequence_head(
 
     if head not in HEADS:
         raise HierdocError(f"`head` must be one of {', '.join(sorted(HEADS))}, but is {head!r} instead")
+    check_seed(seed)
     if epochs < 1:
         raise HierdocError(f"`epochs` must be at least 1, but is {epochs} instead")
     if not 0 < learning_rate < 1:
@@ -101,7 +104,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def describe(stage: store.FinishedStage) -> str:
     """Return the line that says what was made."""
     found = stage.details
-    return f"{stage.path}: epoch {found['best_epoch']} of {found['num_epochs']}, dev accuracy {found['dev_accuracy']:.4f}"
+    return (
+        f"{stage.path}: epoch {found['best_epoch']} of {found['num_epochs']}, dev accuracy {found['dev_accuracy']:.4f}"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

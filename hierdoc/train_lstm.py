@@ -1,6 +1,6 @@
 """python -m hierdoc.train_lstm: train the LSTM that reads each document's chunk vectors in order.
 
-    python -m hierdoc.train_lstm runs/complaints
+python -m hierdoc.train_lstm runs/complaints
 """
 
 from __future__ import annotations

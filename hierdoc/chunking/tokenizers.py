@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from hierdoc.chunking.stand_ins import StandIns
 from hierdoc.errors import HierdocError
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+_DROPPED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]")
 _BREAK = re.compile(r"[ \n]")
 SEGMENT_CHARS = 50_000  # a document is tokenized in segments, so that memory holds a segment's token objects only
 MOST_UNKNOWN = 0.05  # a larger share of [UNK] is worth a warning
@@ -64,6 +66,7 @@ class WordPieceTokenizer:
             clean_text=True, handle_chinese_chars=True, strip_accents=lower_case, lowercase=lower_case
         )
         self._tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        self._stand_ins = StandIns(self._tokenizer, vocab, lower_case)
 
     def tokenize(self, text: str) -> TokenizedText:
         """Return the text's tokens; a text without any has T = 0.
@@ -73,7 +76,9 @@ class WordPieceTokenizer:
         segments = list(_segments(text))
         token_ids, starts, ends = [], [], []
         for (begin, _), encoding in zip(
-            segments, self._tokenizer.encode_batch([text[a:b] for a, b in segments], add_special_tokens=False), strict=True
+            segments,
+            self._tokenizer.encode_batch([self._prepare(text[a:b]) for a, b in segments], add_special_tokens=False),
+            strict=True,
         ):
             offsets = np.asarray(encoding.offsets, np.int32).reshape(-1, 2) + begin
             token_ids.append(np.asarray(encoding.ids, np.int32))
@@ -86,6 +91,16 @@ class WordPieceTokenizer:
             char_ends=np.concatenate(ends) if ends else ids,
             num_unknown=int((ids == self.unk_id).sum()),
         )
+
+    def _prepare(self, segment: str) -> str:
+        """Return `segment`, of the same length, with stand-ins where the package's view of a character is not Google's."""
+        if segment.isascii():
+            return segment
+        if self.lower_case and "Σ" in segment:  # at a word's end it becomes ς: the package lower-cases letter by letter
+            context = _DROPPED.sub("\u00ad", segment)  # neither ends a word; a soft hyphen is looked past
+            lowered = context.replace("İ", "I").lower()  # İ is the one letter whose lower case has another length
+            segment = "".join(low if char == "Σ" else char for char, low in zip(segment, lowered, strict=True))
+        return segment.translate(self._stand_ins)
 
 
 def read_vocab(vocab_path: Path) -> list[str]:

@@ -63,9 +63,11 @@ def data_paths(data: Data) -> list[Path] | None:
     """Return the files of `data`, or None for a DataFrame.
 
     Raises:
-        HierdocError: a file is missing, or of a kind that is not read.
+        HierdocError: a file is missing, or of a kind that is not read; `data` is neither paths nor a DataFrame.
     """
     if not isinstance(data, (str, os.PathLike, list, tuple)):
+        if not (hasattr(data, "itertuples") and hasattr(data, "iloc")):  # pandas is not imported for this
+            raise HierdocError(f"`data` must be a path, paths or a DataFrame, but is {type(data).__name__} instead")
         return None
     paths = [Path(data)] if isinstance(data, (str, os.PathLike)) else [Path(path) for path in data]
     if not paths:
@@ -99,9 +101,7 @@ def read_documents(data: Data, columns: Columns) -> Documents:
     Raises:
         HierdocError: as `iterate_documents`; there are no rows.
     """
-    documents = Documents(
-        labels=None if columns.label is None else [], splits=None if columns.split is None else []
-    )
+    documents = Documents(labels=None if columns.label is None else [], splits=None if columns.split is None else [])
     for doc_id, text, label, split in iterate_documents(data, columns):
         documents.doc_ids.append(doc_id)
         documents.texts.append(text or "")
@@ -156,14 +156,20 @@ def _rows(data: Data, columns: Columns) -> Iterator[tuple[str, tuple[Any, Any, A
 def _required(value: Any, column: str, place: str) -> str:
     if value is None:
         raise HierdocError(f"{place}: column {column!r} is null")
-    if isinstance(value, (list, tuple, dict, set)) or hasattr(value, "shape"):
+    if isinstance(value, (list, tuple, dict, set, bytes)) or getattr(value, "shape", ()) != ():
         raise HierdocError(f"{place}: column {column!r} must hold one value, but holds {value!r} instead")
-    return str(value)
+    value = str(value)
+    _check_unicode(value, column, place)
+    return value
 
 
 def _check_text(text: Any, column: str, place: str) -> None:
     if not isinstance(text, str):
         raise HierdocError(f"{place}: column {column!r} must hold text, but holds {type(text).__name__} instead")
+    _check_unicode(text, column, place)
+
+
+def _check_unicode(text: str, column: str, place: str) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -226,6 +232,8 @@ def _parquet_rows(path: Path, columns: Columns) -> Iterator[tuple[str, tuple[Any
                 for index in range(batch.num_rows):
                     row += 1
                     yield f"{path}: row {row}", tuple(None if values is None else values[index] for values in arrays)
+    except UnicodeDecodeError as error:
+        raise HierdocError(f"{path}: not UTF-8 after row {row}: {error.reason}") from None
     except (pa.ArrowInvalid, pa.ArrowIOError) as error:
         raise HierdocError(f"{path}: not a Parquet file that can be read: {str(error).splitlines()[0]}") from None
 
@@ -233,8 +241,6 @@ def _parquet_rows(path: Path, columns: Columns) -> Iterator[tuple[str, tuple[Any
 def _frame_rows(frame: Any, columns: Columns) -> Iterator[tuple[str, tuple[Any, Any, Any, Any]]]:
     import pandas as pd
 
-    if not isinstance(frame, pd.DataFrame):
-        raise HierdocError(f"`data` must be a path, paths or a DataFrame, but is {type(frame).__name__} instead")
     places = _pick([str(name) for name in frame.columns], columns, "the DataFrame")
     picked = [None if at is None else frame.iloc[:, at].tolist() for at in places]
     for index in range(len(frame)):

@@ -46,7 +46,9 @@ def near_duplicate_groups(texts: Sequence[str]) -> np.ndarray:
             distinct.append(index)
         else:
             join(first, index)
-    seen, counts = np.unique(np.concatenate([shingles[i] for i in distinct] or [np.zeros(0, np.uint64)]), return_counts=True)
+    seen, counts = np.unique(
+        np.concatenate([shingles[i] for i in distinct] or [np.zeros(0, np.uint64)]), return_counts=True
+    )
     holders: dict[int, list[int]] = defaultdict(list)
     for index in distinct:
         hashes = shingles[index]
@@ -69,7 +71,9 @@ def _shingle_hashes(texts: Sequence[str]) -> list[np.ndarray]:
     odd = np.random.default_rng(0).integers(1, 2**63, SHINGLE_WORDS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
     hashes = []
     for text in texts:
-        words = np.asarray([numbers.setdefault(word, len(numbers) + 1) for word in _WORD.findall(text.lower())], np.uint64)
+        words = np.asarray(
+            [numbers.setdefault(word, len(numbers) + 1) for word in _WORD.findall(text.lower())], np.uint64
+        )
         mixed = (words + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
         mixed ^= mixed >> np.uint64(29)
         if not len(words):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -25,9 +26,12 @@ def order_labels(train_labels: Sequence[str]) -> list[str]:
             + "".join(f": {label!r}" for label in distinct)
         )
     try:
-        return sorted(distinct, key=lambda label: (float(label), label))
+        numbers = {label: float(label) for label in distinct}
     except ValueError:
         return sorted(distinct)
+    if any(math.isnan(number) for number in numbers.values()):  # has no place among numbers
+        return sorted(distinct)
+    return sorted(distinct, key=lambda label: (numbers[label], label))
 
 
 def label_ids(labels: Sequence[str], order: Sequence[str]) -> np.ndarray:

@@ -24,7 +24,7 @@ def parse_fractions(text: str) -> tuple[float, float, float]:
         fractions = tuple(float(part) for part in text.split("/"))
     except ValueError:
         fractions = ()
-    if len(fractions) != 3 or min(fractions) < 0 or fractions[0] <= 0 or abs(sum(fractions) - 1) > 1e-6:
+    if len(fractions) != 3 or min(fractions) < 0 or fractions[0] <= 0 or not abs(sum(fractions) - 1) <= 1e-6:
         raise HierdocError(
             f"`split` must be three fractions that sum to 1, for train/dev/test (as 0.8/0.1/0.1), but is {text!r} instead"
         )
@@ -76,9 +76,11 @@ def take_given_split(given: Sequence[str], labels: Sequence[str], seed: int) -> 
         HierdocError: another value; no document for train.
     """
     split = ["dev" if value in ALSO_DEV else value for value in given]
-    for value in split:
+    for row, value in enumerate(split, 1):
         if value not in SPLITS:
-            raise HierdocError(f"a split must be one of {', '.join(SPLITS)}, but is {value!r} instead")
+            raise HierdocError(
+                f"row {row} of the data: a split must be one of {', '.join(SPLITS)}, but is {value!r} instead"
+            )
     if "train" not in split:
         raise HierdocError("the given split has no document for train")
     if "dev" in split:

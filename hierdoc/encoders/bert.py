@@ -12,8 +12,18 @@ from hierdoc.errors import HierdocError
 # (bert-for-tf2's name, Hugging Face's name, Google's name, transposed in Hugging Face's files).
 EMBEDDING_WEIGHTS = (
     ("word_embeddings/embeddings", "embeddings.word_embeddings.weight", "embeddings/word_embeddings", False),
-    ("token_type_embeddings/embeddings", "embeddings.token_type_embeddings.weight", "embeddings/token_type_embeddings", False),
-    ("position_embeddings/embeddings", "embeddings.position_embeddings.weight", "embeddings/position_embeddings", False),
+    (
+        "token_type_embeddings/embeddings",
+        "embeddings.token_type_embeddings.weight",
+        "embeddings/token_type_embeddings",
+        False,
+    ),
+    (
+        "position_embeddings/embeddings",
+        "embeddings.position_embeddings.weight",
+        "embeddings/position_embeddings",
+        False,
+    ),
     ("LayerNorm/gamma", "embeddings.LayerNorm.weight", "embeddings/LayerNorm/gamma", False),
     ("LayerNorm/beta", "embeddings.LayerNorm.bias", "embeddings/LayerNorm/beta", False),
 )
@@ -26,7 +36,12 @@ LAYER_WEIGHTS = (
     ("attention/self/value/bias", "attention.self.value.bias", "attention/self/value/bias", False),
     ("attention/output/dense/kernel", "attention.output.dense.weight", "attention/output/dense/kernel", True),
     ("attention/output/dense/bias", "attention.output.dense.bias", "attention/output/dense/bias", False),
-    ("attention/output/LayerNorm/gamma", "attention.output.LayerNorm.weight", "attention/output/LayerNorm/gamma", False),
+    (
+        "attention/output/LayerNorm/gamma",
+        "attention.output.LayerNorm.weight",
+        "attention/output/LayerNorm/gamma",
+        False,
+    ),
     ("attention/output/LayerNorm/beta", "attention.output.LayerNorm.bias", "attention/output/LayerNorm/beta", False),
     ("intermediate/kernel", "intermediate.dense.weight", "intermediate/dense/kernel", True),
     ("intermediate/bias", "intermediate.dense.bias", "intermediate/dense/bias", False),
@@ -114,8 +129,8 @@ class BertEncoder:
             raise HierdocError("bert-for-tf2 made other weights than weight_names lists: is it version 0.14.9?")
         self.variables = {hf: by_name[ours] for ours, hf, _, _ in names}
         self._transposed = {hf for _, hf, _, flip in names if flip}
-        initializer = tf.keras.initializers.TruncatedNormal(stddev=config["initializer_range"], seed=0)
         for name in ("embeddings.word_embeddings.weight", "embeddings.token_type_embeddings.weight"):
+            initializer = tf.keras.initializers.TruncatedNormal(stddev=config["initializer_range"])
             self.variables[name].assign(initializer(self.variables[name].shape))
 
     def __call__(self, token_ids: Any, mask: Any, training: bool = False) -> Any:

@@ -148,14 +148,20 @@ def _complete_config(path: Path, google: bool) -> dict[str, Any]:
         given = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise HierdocError(f"{path}: is not JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise HierdocError(f"{path}: must be a JSON object, but is {type(given).__name__} instead")
     if given.get("model_type", "bert") != "bert":
         raise HierdocError(f"{path}: model_type must be 'bert', but is {given['model_type']!r} instead")
     if given.get("position_embedding_type", "absolute") != "absolute":
-        raise HierdocError(f"{path}: position_embedding_type must be 'absolute', but is {given['position_embedding_type']!r}")
+        raise HierdocError(
+            f"{path}: position_embedding_type must be 'absolute', but is {given['position_embedding_type']!r}"
+        )
     missing = [key for key in REQUIRED_KEYS if key not in given]
     if missing:
         raise HierdocError(f"{path}: lacks {', '.join(missing)}")
-    config = {key: given[key] for key in REQUIRED_KEYS} | {key: given.get(key, value) for key, value in DEFAULT_KEYS.items()}
+    config = {key: given[key] for key in REQUIRED_KEYS} | {
+        key: given.get(key, value) for key, value in DEFAULT_KEYS.items()
+    }
     if google and config["hidden_act"] == "gelu":
         config["hidden_act"] = "gelu_new"  # Google's "gelu" is the tanh approximation, Hugging Face's the exact one
     return config

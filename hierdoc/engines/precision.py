@@ -32,7 +32,9 @@ def resolve_precision(precision: str) -> str:
     if precision not in PRECISIONS:
         raise HierdocError(f"`precision` must be one of {', '.join(PRECISIONS)}, but is {precision!r} instead")
     if precision == "bfloat16" and not cpu_has_bfloat16():
-        raise HierdocError("`precision` bfloat16 needs a CPU with AVX512-BF16, which this one lacks; use float32 or auto")
+        raise HierdocError(
+            "`precision` bfloat16 needs a CPU with AVX512-BF16, which this one lacks; use float32 or auto"
+        )
     if precision == "auto":
         return "bfloat16" if cpu_has_bfloat16() else "float32"
     return precision

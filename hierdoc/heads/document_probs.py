@@ -11,11 +11,11 @@ import numpy as np
 from hierdoc.encoders import compat
 from hierdoc.errors import HierdocError
 from hierdoc.heads import HEADS
-from hierdoc.stages.weights import load_weights, save_weights
 from hierdoc.objectives.classification import softmax
 from hierdoc.sequences.batches import batches_in_order
 from hierdoc.sequences.grouping import DocumentVectors
 from hierdoc.stages.store import write_json
+from hierdoc.stages.weights import load_weights, save_weights
 
 
 def document_probs(model: Any, documents: DocumentVectors, num_classes: int) -> np.ndarray:
@@ -46,13 +46,17 @@ def load_head(folder: Path) -> tuple[Any, dict[str, Any]]:
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if config["head"] not in HEADS:
-        raise HierdocError(f"{folder}: head must be one of {', '.join(sorted(HEADS))}, but is {config['head']!r} instead")
+        raise HierdocError(
+            f"{folder}: head must be one of {', '.join(sorted(HEADS))}, but is {config['head']!r} instead"
+        )
     model = HEADS[config["head"]](config["dim"], len(config["labels"]))
     arrays = load_weights(folder / "weights.safetensors")
     for variable in model.variables:
         value = arrays.get(_name(variable))
         if value is None or value.shape != tuple(variable.shape):
-            raise HierdocError(f"{folder / 'weights.safetensors'}: weight {_name(variable)!r} is missing or of another shape")
+            raise HierdocError(
+                f"{folder / 'weights.safetensors'}: weight {_name(variable)!r} is missing or of another shape"
+            )
         variable.assign(value)
     return model, config
 

@@ -22,7 +22,8 @@ def build_lstm(dim: int, num_classes: int) -> Any:
     vectors = keras.Input((None, dim), name="vectors")
     mask = keras.Input((None,), dtype="bool", name="mask")
     real = keras.layers.Lambda(
-        lambda pair: tf.where(pair[1][:, :, None], pair[0], 0.0), name="real_chunks"  # NaN there would reach gradients
+        lambda pair: tf.where(pair[1][:, :, None], pair[0], 0.0),
+        name="real_chunks",  # NaN there would reach gradients
     )([vectors, mask])
     state = keras.layers.LSTM(LSTM_UNITS, name="lstm")(real, mask=mask)  # (B, 100)
     hidden = keras.layers.Dense(DENSE_UNITS, activation="relu", name="dense")(state)  # (B, 30)

@@ -44,7 +44,9 @@ class Predictor:
         finetune, trained = store.read(run, "finetune"), store.read(run, f"heads/{head}")
         self._model, head_config = load_head(trained.path)
         if head_config["encoder_fingerprint"] != finetune.fingerprint:
-            raise HierdocError(f"{trained.path}: was trained on the vectors of another encoder than {finetune.path} holds")
+            raise HierdocError(
+                f"{trained.path}: was trained on the vectors of another encoder than {finetune.path} holds"
+            )
         self.config = load_config(finetune.path)
         self.labels: list[str] = self.config["labels"]
         self._tokenizer = load_tokenizer(finetune.path)

@@ -64,15 +64,20 @@ def make_step(
     optimizer.build(variables)
 
     @tf.function(autograph=False, reduce_retracing=not trace_each_shape)
-    def graph(inputs: tuple[Any, ...], label_ids: Any, weights: Any) -> Any:
+    def loss_and_gradients(inputs: tuple[Any, ...], label_ids: Any, weights: Any) -> tuple[Any, list[Any]]:
         with tf.GradientTape() as tape:
             loss = weighted_loss(forward(*inputs, training=True), label_ids, weights)
-        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        return loss
+        return loss, tape.gradient(loss, variables)
+
+    @tf.function(autograph=False)  # a function of its own: gradients have one shape, so it is traced once
+    def apply(gradients: list[Any]) -> None:
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
     def step(batch: LabelledBatch) -> float:
         inputs = tuple(tf.constant(array) for array in batch.inputs)
-        return float(graph(inputs, tf.constant(batch.label_ids), tf.constant(batch.weights)))
+        loss, gradients = loss_and_gradients(inputs, tf.constant(batch.label_ids), tf.constant(batch.weights))
+        apply(gradients)
+        return float(loss)
 
     return step
 

@@ -7,6 +7,17 @@ import zlib
 import numpy as np
 
 from hierdoc.encoders import compat
+from hierdoc.errors import HierdocError
+
+
+def check_seed(seed: int) -> None:
+    """Check a seed.
+
+    Raises:
+        HierdocError: it is not between 0 and 2**32 - 1, which is what NumPy's older generator takes.
+    """
+    if not 0 <= seed < 2**32:
+        raise HierdocError(f"`seed` must be between 0 and 4294967295, but is {seed} instead")
 
 
 def generator(seed: int, purpose: str, *numbers: int) -> np.random.Generator:

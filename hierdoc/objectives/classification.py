@@ -78,11 +78,12 @@ def class_weights(label_ids: np.ndarray, num_classes: int, balanced: bool) -> np
 def accuracy_and_loss(probs: np.ndarray, label_ids: np.ndarray) -> tuple[float, float]:
     """Return the share of rows whose most probable class is theirs, and the mean cross-entropy.
 
-    A row of a class that train never saw (id -1) is wrong and left out of the loss.
+    A row of a class that train never saw (id -1) is wrong and left out of the loss, which is 0 when no row is left.
+    Without rows both are NaN.
     """
     if not len(label_ids):
         return float("nan"), float("nan")
     known = label_ids >= 0
     taken = probs[np.flatnonzero(known), label_ids[known]]
-    loss = -np.log(np.maximum(taken, 1e-12)).mean() if known.any() else float("nan")
+    loss = -np.log(np.maximum(taken, 1e-12)).mean() if known.any() else 0.0
     return float((probs.argmax(axis=1) == label_ids).mean()), float(loss)

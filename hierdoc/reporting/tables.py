@@ -11,7 +11,9 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     cells = [list(header)] + [[f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     lines = [
-        "  ".join(cell.ljust(width) if at == 0 else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths)))
+        "  ".join(
+            cell.ljust(width) if at == 0 else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths))
+        )
         for row in cells
     ]
     lines.insert(1, "  ".join("-" * width for width in widths))
@@ -22,9 +24,13 @@ def preview(predictions: Any, num_documents: int) -> str:
     """Return the first documents of a predictions table (Arrow), each with its three most probable classes."""
     rows = []
     for row in predictions.slice(0, num_documents).to_pylist():
-        probs = {name.removeprefix("probability:"): value for name, value in row.items() if name.startswith("probability:")}
+        probs = {
+            name.removeprefix("probability:"): value for name, value in row.items() if name.startswith("probability:")
+        }
         best = sorted(probs, key=lambda label: -probs[label])[:3]
-        rows.append([row["doc_id"], row["label"], row["num_chunks"], ", ".join(f"{label} {probs[label]:.3f}" for label in best)])
+        rows.append(
+            [row["doc_id"], row["label"], row["num_chunks"], ", ".join(f"{label} {probs[label]:.3f}" for label in best)]
+        )
     left = len(predictions) - len(rows)
     return text_table(["document", "label", "chunks", "probabilities"], rows) + (f"\n… and {left} more" if left else "")
 

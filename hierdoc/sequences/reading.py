@@ -60,10 +60,14 @@ def read_split(chunk: FinishedStage, embed: FinishedStage, split: str) -> Labell
         )
     }
     if len(documents) != len(by_id):
-        raise HierdocError(f"{embed.path}: holds {len(documents)} of the {len(by_id)} documents of {split}; embed again")
+        raise HierdocError(
+            f"{embed.path}: holds {len(documents)} of the {len(by_id)} documents of {split}; embed again"
+        )
     for doc_id, count in zip(documents.doc_ids, documents.num_chunks.tolist(), strict=True):
         if by_id[doc_id][1] != count:
-            raise HierdocError(f"{embed.path}: document {doc_id!r} must have {by_id[doc_id][1]} vectors, but has {count} instead")
+            raise HierdocError(
+                f"{embed.path}: document {doc_id!r} must have {by_id[doc_id][1]} vectors, but has {count} instead"
+            )
     labels = [by_id[doc_id][0] for doc_id in documents.doc_ids]
     return LabelledDocuments(documents, labels, label_ids(labels, chunk.details["labels"]))
 

@@ -83,7 +83,8 @@ class OpenStage:
             "parameters": self._parameters,
             "parents": self._parents,
             "files": {
-                name: {"sha256": sha256_of(self.path / name), "bytes": (self.path / name).stat().st_size} for name in names
+                name: {"sha256": sha256_of(self.path / name), "bytes": (self.path / name).stat().st_size}
+                for name in names
             },
             "details": dict(details),
         }
@@ -124,7 +125,12 @@ def begin(
     fingerprints = {parent: stage.fingerprint for parent, stage in parents.items()}
     check_common_ancestry(run, parents)
     path = run / name
-    if overwrite and path.exists():
+    if path.exists() and not path.is_dir():
+        raise HierdocError(f"{path}: must be a directory for the stage, but is a file instead")
+    ours = (path / MANIFEST).exists() or (path / STARTED).exists()
+    if path.exists() and any(path.iterdir()) and not ours:
+        raise HierdocError(f"{path}: holds files that are not of a stage; move them or choose another run directory")
+    if overwrite and ours:
         _remove(path)
     if (path / MANIFEST).exists():
         finished = read(run, name)
@@ -138,8 +144,6 @@ def begin(
         else:
             say(f"{path}: unfinished work with other parameters is removed")
             _remove(path)
-    elif path.exists() and any(path.iterdir()):
-        raise HierdocError(f"{path}: holds files that are not of an unfinished stage; move them or choose another run directory")
     path.mkdir(parents=True, exist_ok=True)
     write_json(path / STARTED, started)
     return OpenStage(path, name, wanted, fingerprints)
@@ -148,8 +152,13 @@ def begin(
 def command_for(run: str | os.PathLike[str], name: str) -> str:
     """Return the command line that makes the stage `name` of `run`."""
     room, _, rest = name.partition("/")
-    command = f"train_{rest}" if room == "heads" else room
-    return f"python -m hierdoc.{command} {'DATA ' if command == 'chunk' else ''}{run}"
+    if room == "heads":
+        return (
+            f"python -m hierdoc.train_lstm {run}"
+            if rest == "lstm"
+            else f"python -m hierdoc.train_head {run} --head {rest}"
+        )
+    return f"python -m hierdoc.{room} {'DATA ' if room == 'chunk' else ''}{run}"
 
 
 def read(run: str | os.PathLike[str], name: str) -> FinishedStage:

@@ -49,7 +49,12 @@ def vectors_schema(dim: int, num_classes: int) -> pa.Schema:
 
 def predictions_schema(labels: Iterable[str], with_truth: bool) -> pa.Schema:
     """Return the schema of predictions: one probability column for each of `labels`, in order."""
-    fields = [("doc_id", pa.string()), ("label", pa.string()), ("probability", pa.float32()), ("num_chunks", pa.int32())]
+    fields = [
+        ("doc_id", pa.string()),
+        ("label", pa.string()),
+        ("probability", pa.float32()),
+        ("num_chunks", pa.int32()),
+    ]
     fields += [("true_label", pa.string())] if with_truth else []
     return pa.schema(fields + [(f"probability:{label}", pa.float32()) for label in labels])
 
@@ -67,7 +72,9 @@ def read_tables(paths: Iterable[Path], columns: list[str] | None = None) -> pa.T
 
 def fixed_lists(matrix: np.ndarray) -> pa.FixedSizeListArray:
     """Return a float32 (N, K) matrix as an Arrow array of N lists of K."""
-    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(matrix, np.float32).reshape(-1)), matrix.shape[1])
+    return pa.FixedSizeListArray.from_arrays(
+        pa.array(np.ascontiguousarray(matrix, np.float32).reshape(-1)), matrix.shape[1]
+    )
 
 
 def matrix_of(column: pa.ChunkedArray) -> np.ndarray:

@@ -15,7 +15,7 @@ def save_weights(path: Path, arrays: dict[str, np.ndarray]) -> None:
     from safetensors.numpy import save_file
 
     with atomic(path) as partial:
-        save_file({name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}, partial)
+        save_file({name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}, partial)
 
 
 def load_weights(path: Path) -> dict[str, np.ndarray]:

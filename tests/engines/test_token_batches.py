@@ -1,0 +1,68 @@
+"""Chunks of many lengths in batches of few shapes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hierdoc.engines.token_batches import bucket_lengths, bucket_of, pad_tokens, plan_batches
+
+
+@pytest.mark.parametrize(
+    ("chunk_size", "wanted"),
+    [
+        (200, [25, 50, 100, 150, 200]),
+        (10, [2, 3, 5, 8, 10]),  # eighths rounded up: 1.25, 2.5, 5, 7.5, 10
+        (512, [64, 128, 256, 384, 512]),
+        (3, [2, 3]),  # no bucket is shorter than [CLS][SEP]
+    ],
+)
+def test_the_padded_lengths_are_eighths_of_the_chunk_size(chunk_size: int, wanted: list[int]):
+    assert bucket_lengths(chunk_size).tolist() == wanted
+
+
+def test_a_chunk_goes_into_the_smallest_bucket_that_holds_it():
+    lengths = np.array([2, 25, 26, 50, 51, 150, 151, 200])
+    assert bucket_of(lengths, 200).tolist() == [25, 25, 50, 50, 100, 150, 200, 200]
+
+
+@pytest.mark.parametrize("chunk_size", [3, 10, 200, 512])
+def test_the_plan_covers_each_chunk_once_in_a_batch_that_holds_it(chunk_size: int):
+    lengths = np.random.default_rng(0).integers(2, chunk_size + 1, 777)
+    plan = plan_batches(lengths, chunk_size)
+    assert sorted(np.concatenate([members for _, _, members in plan]).tolist()) == list(range(777))
+    for length, num_rows, members in plan:
+        assert 1 <= len(members) <= num_rows
+        assert (bucket_of(lengths[members], chunk_size) == length).all() and (lengths[members] <= length).all()
+
+
+def test_batches_of_one_length_have_one_number_of_rows_whatever_stands_in_them():
+    few = {length: rows for length, rows, _ in plan_batches(np.array([20, 40, 90, 120, 200]), 200)}
+    many = plan_batches(np.random.default_rng(0).integers(2, 201, 900), 200)
+    assert few == {25: 128, 50: 64, 100: 32, 150: 21, 200: 16}  # 3,200 tokens in each
+    assert {(length, rows) for length, rows, _ in many} == set(few.items())
+
+
+def test_batches_come_longest_first_so_that_memory_runs_out_at_once_or_never():
+    lengths = [length for length, _, _ in plan_batches(np.array([10, 200, 30, 120, 60, 200]), 200)]
+    assert lengths == [200, 150, 100, 50, 25]
+
+
+def test_a_chunk_longer_than_a_batchs_tokens_still_gets_a_row():
+    assert [(length, rows) for length, rows, _ in plan_batches(np.array([4000, 4000]), 4000)] == [(4000, 1), (4000, 1)]
+
+
+def test_no_chunks_need_no_batches():
+    assert plan_batches(np.zeros(0, np.int64), 200) == []
+
+
+def test_rows_are_padded_on_the_right_and_spare_rows_have_one_real_token():
+    token_ids, mask = pad_tokens([np.array([2, 7, 3]), np.array([2, 3])], 4, 5)
+    assert token_ids.dtype == np.int32 and mask.dtype == bool
+    assert token_ids.tolist() == [[2, 7, 3, 0, 0], [2, 3, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]
+    assert mask.astype(int).tolist() == [[1, 1, 1, 0, 0], [1, 1, 0, 0, 0], [1, 0, 0, 0, 0], [1, 0, 0, 0, 0]]
+
+
+def test_a_real_token_of_id_0_is_not_taken_for_padding():
+    _, mask = pad_tokens([np.array([2, 0, 3])], 1, 4)
+    assert mask.tolist() == [[True, True, True, False]]

@@ -1,0 +1,201 @@
+"""The training loop with steps made by hand, and one real step against Adam computed by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hierdoc import HierdocFailure
+from hierdoc.encoders import compat
+from hierdoc.learning.history import History
+from hierdoc.learning.loop import LabelledBatch, Outcome, make_step, train
+
+
+def labelled(num: int = 2, num_fillers: int = 0) -> LabelledBatch:
+    """A batch whose inputs do not matter."""
+    weights = np.float32([1] * num + [0] * num_fillers)
+    return LabelledBatch((np.zeros((len(weights), 1), np.float32),), np.zeros(len(weights), np.int32), weights)
+
+
+def run_loop(
+    path: Path,
+    accuracies: Sequence[float],
+    losses: Sequence[float] | None = None,
+    better: Callable[[dict[str, float], dict[str, float]], bool] | None = None,
+    patience: int | None = None,
+) -> tuple[Outcome, float, list[dict[str, float]]]:
+    """Train a variable that each epoch's only step sets to the epoch's number; return what came of it."""
+    variable = compat.load_tensorflow().Variable(-1.0)
+    calls: list[int] = []
+
+    def step(batch: LabelledBatch) -> float:
+        calls.append(1)
+        variable.assign(float(len(calls)))
+        return 1.0
+
+    def read_dev() -> dict[str, float]:
+        assert variable.numpy() == len(calls)  # dev is read with the epoch's own weights
+        return {"accuracy": accuracies[len(calls) - 1], "loss": (losses or accuracies)[len(calls) - 1]}
+
+    history = History(path / "history.jsonl")
+    outcome = train(
+        step=step,
+        batches_of=lambda epoch: [labelled],
+        read_dev=read_dev,
+        better=better or (lambda new, best: new["accuracy"] > best["accuracy"]),
+        variables=[variable],
+        history=history,
+        num_epochs=len(accuracies),
+        patience=patience,
+        description="test",
+        unit="rows",
+    )
+    return outcome, float(variable.numpy()), history.epochs
+
+
+def test_the_best_epochs_weights_are_left_in_the_variables(tmp_path: Path):
+    outcome, value, epochs = run_loop(tmp_path, [0.5, 0.7, 0.9, 0.6, 0.8])
+    assert outcome.best_epoch == 3 and value == 3.0 and len(epochs) == 5
+
+
+def test_ties_go_to_the_earlier_epoch_when_better_is_strict(tmp_path: Path):
+    outcome, value, _ = run_loop(tmp_path, [0.5, 0.9, 0.9, 0.9])
+    assert (outcome.best_epoch, value) == (2, 2.0)
+
+
+def test_ties_go_to_the_lower_loss_when_better_says_so(tmp_path: Path):
+    outcome, value, _ = run_loop(
+        tmp_path,
+        [0.9, 0.9, 0.9, 0.8],
+        losses=[0.5, 0.3, 0.4, 0.1],
+        better=lambda new, best: (new["accuracy"], -new["loss"]) > (best["accuracy"], -best["loss"]),
+    )
+    assert (outcome.best_epoch, value) == (2, 2.0)
+
+
+def test_patience_stops_after_so_many_epochs_without_a_better_one(tmp_path: Path):
+    outcome, value, epochs = run_loop(tmp_path, [0.5, 0.6, 0.5, 0.6, 0.9, 0.9], patience=2)
+    assert (outcome.best_epoch, value, len(epochs)) == (2, 2.0, 4)  # the 0.9 of epoch 5 is not reached
+
+
+def test_a_better_epoch_renews_the_patience(tmp_path: Path):
+    outcome, _, epochs = run_loop(tmp_path, [0.5, 0.4, 0.6, 0.5, 0.7, 0.6, 0.6, 0.9], patience=2)
+    assert (outcome.best_epoch, len(epochs)) == (5, 7)
+
+
+def test_without_patience_every_epoch_is_trained(tmp_path: Path):
+    outcome, value, epochs = run_loop(tmp_path, [0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
+    assert (outcome.best_epoch, value, len(epochs)) == (1, 1.0, 7)
+
+
+def test_a_line_of_history_is_written_for_each_epoch_and_holds_no_seconds(tmp_path: Path):
+    (tmp_path / "history.jsonl").write_text("left by an interrupted run\n")
+    _, _, epochs = run_loop(tmp_path, [0.5, 0.25], losses=[1.5, 2.0])
+    lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert lines == epochs
+    assert lines == [
+        {"epoch": 1, "train_loss": 1.0, "accuracy": 0.5, "loss": 1.5},
+        {"epoch": 2, "train_loss": 1.0, "accuracy": 0.25, "loss": 2.0},
+    ]
+
+
+def test_the_training_loss_is_the_mean_over_examples_and_batches_come_by_epoch(tmp_path: Path):
+    asked: list[int] = []
+    losses = iter([4.0, 1.0, 3.0])
+
+    def batches_of(epoch: int) -> list[Callable[[], LabelledBatch]]:
+        asked.append(epoch)
+        return [lambda: labelled(num=3, num_fillers=1), lambda: labelled(num=1, num_fillers=3)] if epoch == 0 else [labelled]
+
+    history = History(tmp_path / "h.jsonl")
+    train(lambda batch: next(losses), batches_of, dict, lambda new, best: True, [], history, 2, None, "test", "rows")
+    assert asked == [0, 1]
+    assert [epoch["train_loss"] for epoch in history.epochs] == [(3 * 4.0 + 1 * 1.0) / 4, 3.0]
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_not_finite_fails_with_the_step_and_what_to_try(tmp_path: Path, loss: float):
+    losses = iter([1.0, 1.0, 1.0, loss])
+    with pytest.raises(HierdocFailure) as error:
+        train(
+            lambda batch: next(losses), lambda epoch: [labelled] * 3, dict, lambda new, best: True, [],
+            History(tmp_path / "h.jsonl"), 2, None, "finetune", "chunks",
+        )  # fmt: skip
+    assert str(error.value) == f"finetune: the loss is {loss} in epoch 2, step 1; try a lower learning rate"
+
+
+def linear_forward(kernel):
+    """Logits x @ kernel, as `make_step` wants its model."""
+
+    def forward(x, training: bool):
+        assert training is True
+        return compat.load_tensorflow().matmul(x, kernel)
+
+    return forward
+
+
+X = np.float32([[1.0, 2.0], [0.5, -1.0], [3.0, 0.25]])
+LABELS = np.int32([0, 1, 1])
+KERNEL = np.float32([[0.1, -0.2], [0.3, 0.4]])
+
+
+def gradient_by_hand(x: np.ndarray, labels: np.ndarray, weights: np.ndarray, kernel: np.ndarray) -> tuple[float, np.ndarray]:
+    """Weighted cross-entropy and its gradient, one row at a time in float64."""
+    total, gradient = 0.0, np.zeros_like(kernel, np.float64)
+    for row, label, weight in zip(x.astype(np.float64), labels, weights, strict=True):
+        logits = row @ kernel.astype(np.float64)
+        probs = np.exp(logits) / np.exp(logits).sum()
+        total += weight * -math.log(probs[label])
+        probs[label] -= 1
+        gradient += weight * np.outer(row, probs)
+    count = (weights > 0).sum()
+    return total / count, gradient / count
+
+
+@pytest.mark.parametrize("trace_each_shape", [True, False])
+def test_a_step_is_one_step_of_adam(trace_each_shape: bool):
+    tf = compat.load_tensorflow()
+    kernel = tf.Variable(KERNEL)
+    weights = np.float32([1.0, 2.0, 0.5])
+    step = make_step(linear_forward(kernel), [kernel], tf.keras.optimizers.Adam(0.01, epsilon=1e-7), trace_each_shape)
+    wanted, first, second = KERNEL.astype(np.float64), np.zeros((2, 2)), np.zeros((2, 2))
+    for number in (1, 2, 3):  # Kingma and Ba 2015, algorithm 1
+        loss, gradient = gradient_by_hand(X, LABELS, weights, wanted)
+        first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+        wanted = wanted - 0.01 * (first / (1 - 0.9**number)) / (np.sqrt(second / (1 - 0.999**number)) + 1e-7)
+        assert step(LabelledBatch((X,), LABELS, weights)) == pytest.approx(loss, rel=1e-5)  # float32
+        # float32, and Keras adds epsilon before the correction of the second moment: 1e-7 of a step of 1e-2
+        np.testing.assert_allclose(kernel.numpy(), wanted, rtol=0, atol=1e-6)
+
+
+def test_rows_of_weight_0_contribute_nothing():
+    tf = compat.load_tensorflow()
+    results = []
+    for filler in (np.float32([[0, 0]]), np.float32([[1e3, -1e3]])):
+        kernel = tf.Variable(KERNEL)
+        step = make_step(linear_forward(kernel), [kernel], tf.keras.optimizers.SGD(0.1), True)
+        loss = step(LabelledBatch((np.concatenate([X, filler]),), np.append(LABELS, 0).astype(np.int32), np.float32([1, 1, 1, 0])))
+        results.append((loss, kernel.numpy()))
+    loss, gradient = gradient_by_hand(X, LABELS, np.ones(3), KERNEL)
+    for found_loss, found_kernel in results:
+        assert found_loss == pytest.approx(loss, rel=1e-6)
+        np.testing.assert_allclose(found_kernel, KERNEL - 0.1 * gradient, rtol=0, atol=1e-6)
+
+
+def test_only_the_given_variables_are_trained():
+    tf = compat.load_tensorflow()
+    kernel, frozen = tf.Variable(KERNEL), tf.Variable([[1.0, 0.0], [0.0, 1.0]])
+    step = make_step(
+        lambda x, training: tf.matmul(tf.matmul(x, frozen), kernel), [kernel], tf.keras.optimizers.SGD(0.1), True
+    )
+    step(LabelledBatch((X,), LABELS, np.ones(3, np.float32)))
+    assert frozen.numpy().tolist() == [[1, 0], [0, 1]] and (kernel.numpy() != KERNEL).any()
+
+
+def test_num_examples_counts_the_rows_with_a_weight():
+    assert labelled(num=3, num_fillers=2).num_examples == 3

@@ -1,0 +1,77 @@
+"""Documents' vectors as right-padded sequences with a mask."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hierdoc.sequences.batches import batches_in_order, make_batch, plan_epoch
+from hierdoc.sequences.grouping import DocumentVectors
+
+
+def documents_of(num_chunks: list[int]) -> DocumentVectors:
+    """Documents whose vectors are (document's number + 1, chunk's number + 1), so that no real vector is all zeros."""
+    vectors = [[document + 1, chunk + 1] for document, count in enumerate(num_chunks) for chunk in range(count)]
+    starts = np.cumsum([0, *num_chunks])
+    return DocumentVectors(
+        [f"{number:04d}" for number in range(len(num_chunks))], np.float32(vectors), np.zeros((len(vectors), 1), np.float32), starts
+    )
+
+
+def test_a_batch_is_padded_on_the_right_and_spare_rows_hold_one_chunk_of_zeros():
+    batch = make_batch(documents_of([2, 1, 3, 5]), np.array([2, 0]), num_rows=4)
+    assert batch.vectors.dtype == np.float32 and batch.mask.dtype == bool
+    assert batch.members.tolist() == [2, 0]
+    assert batch.vectors.tolist() == [
+        [[3, 1], [3, 2], [3, 3]],
+        [[1, 1], [1, 2], [0, 0]],
+        [[0, 0], [0, 0], [0, 0]],
+        [[0, 0], [0, 0], [0, 0]],
+    ]
+    assert batch.mask.astype(int).tolist() == [[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 0, 0]]
+
+
+def test_a_batch_has_32_rows_unless_asked_for_others():
+    batch = make_batch(documents_of([1, 1]), np.array([1]))
+    assert batch.vectors.shape == (32, 1, 2) and batch.mask.sum() == 32
+
+
+def test_an_epoch_sees_each_document_once_in_batches_of_32_and_reshuffles():
+    num_chunks = np.random.default_rng(0).integers(1, 30, 1000)
+    plans = [plan_epoch(num_chunks, np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    for plan in plans:
+        assert sorted(np.concatenate(plan).tolist()) == list(range(1000))
+        assert sorted(map(len, plan))[-31:] == [32] * 31 and sum(map(len, plan)) == 1000
+    as_lists = [[members.tolist() for members in plan] for plan in plans]
+    assert as_lists[0] == as_lists[1] != as_lists[2]
+    assert {frozenset(members) for members in as_lists[0]} != {frozenset(members) for members in as_lists[2]}
+
+
+def test_documents_of_one_batch_have_similar_lengths_and_batches_come_in_no_order_of_length():
+    num_chunks = np.random.default_rng(0).integers(1, 200, 512)
+    plan = plan_epoch(num_chunks, np.random.default_rng(0))
+    spans = [int(np.ptp(num_chunks[members])) for members in plan]
+    assert max(spans) < 40  # a 16th of 512 sorted documents of 1 to 199 chunks: about 12; unsorted: about 190
+    means = [float(num_chunks[members].mean()) for members in plan]
+    assert means != sorted(means) and means != sorted(means, reverse=True)
+
+
+def test_every_document_comes_once_shortest_first():
+    num_chunks = np.random.default_rng(0).integers(1, 9, 70).tolist()
+    documents = documents_of(num_chunks)
+    batches = list(batches_in_order(documents))
+    assert [len(batch.members) for batch in batches] == [32, 32, 6]
+    members = [member for batch in batches for member in batch.members.tolist()]
+    assert sorted(members) == list(range(70))
+    assert [num_chunks[member] for member in members] == sorted(num_chunks)
+    for batch in batches:
+        assert batch.vectors.shape[0] == 32
+        for row, member in enumerate(batch.members.tolist()):
+            length = num_chunks[member]
+            assert batch.vectors[row, :length].tolist() == [[member + 1, chunk + 1] for chunk in range(length)]
+            assert batch.mask[row].tolist() == [True] * length + [False] * (batch.mask.shape[1] - length)
+            assert (batch.vectors[row, length:] == 0).all()
+
+
+def test_no_documents_are_no_batches():
+    empty = DocumentVectors([], np.zeros((0, 2), np.float32), np.zeros((0, 1), np.float32), np.zeros(1, np.int64))
+    assert list(batches_in_order(empty)) == [] and plan_epoch(np.zeros(0, np.int64), np.random.default_rng(0)) == []

@@ -1,0 +1,370 @@
+"""A stage is finished whole or not at all, goes on where it stopped, and says what is wrong with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from hierdoc.errors import HierdocError
+from hierdoc.stages import store
+from hierdoc.stages.store import FinishedStage, OpenStage, begin, read
+
+PARAMETERS = {"chunk_size": 200, "overlap": 0, "columns": {"text": "text", "id": None}, "data": ["x", "y"]}
+
+
+def make(
+    run: Path, name: str = "chunk", content: bytes = b"abc", parents: dict[str, FinishedStage] | None = None, **changes
+) -> FinishedStage:
+    """A finished stage with two files."""
+    overwrite = changes.pop("overwrite", False)
+    stage = begin(run, name, {**PARAMETERS, **changes}, parents or {}, overwrite)
+    assert isinstance(stage, OpenStage)
+    (stage.path / "a-00000.parquet").write_bytes(content)
+    (stage.path / "b.json").write_bytes(b"{}")
+    return stage.finish({"labels": ["é", "b"]}, {"chunks_per_second": 3.5})
+
+
+def refusal(function, *arguments, **named) -> str:
+    with pytest.raises(HierdocError) as error:
+        function(*arguments, **named)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def state_of(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_finished_stage_is_read_back_with_its_files_and_facts(tmp_path: Path):
+    made = make(tmp_path / "run")
+    stage = read(tmp_path / "run", "chunk")
+    assert stage == made and stage.path == tmp_path / "run" / "chunk"
+    assert sorted(path.name for path in stage.path.iterdir()) == [
+        "a-00000.parquet",
+        "b.json",
+        "manifest.json",
+        "timings.json",
+    ]
+    manifest = json.loads((stage.path / "manifest.json").read_text(encoding="utf-8"))
+    assert stage.manifest == manifest
+    assert manifest["files"] == {
+        "a-00000.parquet": {"sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "bytes": 3},
+        "b.json": {"sha256": hashlib.sha256(b"{}").hexdigest(), "bytes": 2},
+    }
+    assert (manifest["stage"], manifest["schema_version"], manifest["parents"]) == ("chunk", 1, {})
+    assert stage.parameters == PARAMETERS and stage.details == {"labels": ["é", "b"]}
+    assert stage.fingerprint == manifest["fingerprint"] and len(stage.fingerprint) == 64
+    assert {"python", "numpy", "pyarrow"} <= manifest["versions"].keys()
+    timings = json.loads((stage.path / "timings.json").read_text())
+    assert timings["chunks_per_second"] == 3.5 and timings["seconds"] >= 0 and timings["peak_memory_mib"] > 1
+
+
+def test_files_are_listed_by_prefix_in_order_of_name(tmp_path: Path):
+    stage = begin(tmp_path, "embed", {}, {})
+    for name in ("v-00002", "v-00000", "w-1", "v-00001"):
+        (stage.path / name).write_bytes(b"")
+    finished = stage.finish({})
+    assert finished.files("v-") == [tmp_path / "embed" / f"v-0000{n}" for n in range(3)]
+    assert finished.files("w") == [tmp_path / "embed" / "w-1"] and finished.files("none") == []
+
+
+def test_the_same_parameters_again_change_nothing_and_it_is_said(tmp_path: Path, capsys):
+    made = make(tmp_path)
+    before = state_of(tmp_path)
+    parameters = json.loads(json.dumps(PARAMETERS))
+    stage = begin(tmp_path, "chunk", dict(reversed(parameters.items())), {})
+    assert stage == made and state_of(tmp_path) == before
+    assert capsys.readouterr().err == f"{tmp_path / 'chunk'}: already finished with these parameters; nothing to do\n"
+
+
+def test_parameters_are_compared_as_json_values(tmp_path: Path):
+    first = begin(tmp_path, "chunk", {"split": (0.8, 0.2)}, {})
+    first.finish({})
+    assert isinstance(begin(tmp_path, "chunk", {"split": [0.8, 0.2]}, {}), FinishedStage)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"chunk_size": 100}, "already finished with `chunk_size` 200, not 100; --overwrite makes it again"),
+        ({"columns": {"text": "body", "id": None}}, 'already finished with `columns` {"text": "text", "id": null}, not {"text": "body", "id": null}; --overwrite makes it again'),
+        ({"young": 1}, "already finished with `young` null, not 1; --overwrite makes it again"),
+        ({"overlap": None}, "already finished with `overlap` 0, not null; --overwrite makes it again"),
+    ],
+)  # fmt: skip
+def test_other_parameters_are_refused_by_name(changes: dict, message: str, tmp_path: Path):
+    make(tmp_path)
+    before = state_of(tmp_path)
+    assert refusal(begin, tmp_path, "chunk", {**PARAMETERS, **changes}, {}) == f"{tmp_path / 'chunk'}: {message}"
+    assert state_of(tmp_path) == before
+
+
+def test_a_parameter_that_is_no_longer_given_is_refused_by_name(tmp_path: Path):
+    make(tmp_path, gone=3)
+    assert "`gone` 3, not null" in refusal(begin, tmp_path, "chunk", PARAMETERS, {})
+
+
+def test_overwrite_begins_anew_without_the_old_files(tmp_path: Path):
+    make(tmp_path)
+    stage = begin(tmp_path, "chunk", {"chunk_size": 100}, {}, overwrite=True)
+    assert isinstance(stage, OpenStage)
+    assert [path.name for path in stage.path.iterdir()] == ["started.json"]
+    assert stage.finish({}).manifest["files"] == {}
+
+
+def test_overwrite_of_a_stage_that_is_not_there_just_begins(tmp_path: Path):
+    assert isinstance(begin(tmp_path / "new" / "run", "heads/lstm", {}, {}, overwrite=True), OpenStage)
+
+
+def test_an_unfinished_stage_goes_on_from_its_pieces(tmp_path: Path, capsys):
+    stage = begin(tmp_path, "embed", PARAMETERS, {})
+    (stage.path / "vectors-00000.parquet").write_bytes(b"piece")
+    again = begin(tmp_path, "embed", PARAMETERS, {})
+    assert isinstance(again, OpenStage)
+    assert (again.path / "vectors-00000.parquet").read_bytes() == b"piece"
+    assert capsys.readouterr().err == f"{tmp_path / 'embed'}: going on where an earlier run stopped\n"
+    assert list(again.finish({}).manifest["files"]) == ["vectors-00000.parquet"]
+
+
+def test_a_resumed_stage_has_the_fingerprint_of_an_uninterrupted_one(tmp_path: Path):
+    begin(tmp_path / "one", "chunk", PARAMETERS, {})
+    assert make(tmp_path / "one").fingerprint == make(tmp_path / "two").fingerprint
+
+
+@pytest.mark.parametrize("other", ["parameters", "parents"])
+def test_unfinished_work_with_other_parameters_or_parents_is_removed(other: str, tmp_path: Path, capsys):
+    first, second = make(tmp_path / "x"), make(tmp_path / "y", content=b"other")
+    stage = begin(tmp_path, "embed", PARAMETERS, {"chunk": first})
+    (stage.path / "vectors-00000.parquet").write_bytes(b"piece")
+    parameters = {**PARAMETERS, "overlap": 1} if other == "parameters" else PARAMETERS
+    again = begin(tmp_path, "embed", parameters, {"chunk": second if other == "parents" else first})
+    assert [path.name for path in again.path.iterdir()] == ["started.json"]
+    assert "unfinished work with other parameters is removed" in capsys.readouterr().err
+
+
+def test_files_of_another_origin_are_refused_and_kept(tmp_path: Path):
+    (tmp_path / "chunk").mkdir()
+    (tmp_path / "chunk" / "thesis.doc").write_bytes(b"mine")
+    message = refusal(begin, tmp_path, "chunk", PARAMETERS, {})
+    assert message.startswith(f"{tmp_path / 'chunk'}: holds files that are not of a stage")
+    assert message == refusal(begin, tmp_path, "chunk", PARAMETERS, {}, overwrite=True)
+    assert [path.name for path in (tmp_path / "chunk").iterdir()] == ["thesis.doc"]
+
+
+def test_an_empty_directory_is_taken(tmp_path: Path):
+    (tmp_path / "chunk").mkdir()
+    assert isinstance(begin(tmp_path, "chunk", PARAMETERS, {}), OpenStage)
+
+
+def test_a_run_that_is_a_file_is_refused(tmp_path: Path):
+    run = tmp_path / "data.csv"
+    run.write_text("id,text\n")
+    assert refusal(begin, run, "chunk", {}, {}) == f"{run}: the run directory must not be a file"
+    assert refusal(begin, run, "chunk", {}, {}, overwrite=True) == f"{run}: the run directory must not be a file"
+    assert run.read_text() == "id,text\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("chunk", "python -m hierdoc.chunk DATA {run}"),
+        ("finetune", "python -m hierdoc.finetune {run}"),
+        ("embed", "python -m hierdoc.embed {run}"),
+        ("heads/lstm", "python -m hierdoc.train_lstm {run}"),
+        ("evaluate/lstm", "python -m hierdoc.evaluate {run}"),
+    ],
+)
+def test_a_missing_or_unfinished_stage_gives_the_command_that_makes_it(name: str, command: str, tmp_path: Path):
+    command = command.format(run=tmp_path)
+    assert refusal(read, tmp_path, name) == f"{tmp_path / name}: this stage is missing; make it with: {command}"
+    begin(tmp_path, name, {}, {})
+    assert refusal(read, tmp_path, name) == f"{tmp_path / name}: this stage is not finished; make it with: {command}"
+
+
+@pytest.mark.parametrize("name", ["heads/lstm", "heads/another", "evaluate/lstm", "embed"])
+def test_the_command_that_is_named_exists(name: str):
+    from hierdoc.cli import COMMANDS
+
+    assert store.command_for("runs/x", name).split()[2].removeprefix("hierdoc.") in COMMANDS
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(b"abd"), "has changed since it was written"),
+        (lambda path: path.write_bytes(b"ab"), "has changed since it was written"),
+        (lambda path: path.write_bytes(b""), "has changed since it was written"),
+        (lambda path: path.write_bytes(b"abc\n"), "has changed since it was written"),
+        (lambda path: path.unlink(), "is missing"),
+    ],
+    ids=["flipped", "truncated", "emptied", "longer", "missing"],
+)
+def test_a_damaged_file_is_named_with_the_command_that_makes_it_again(damage, message: str, tmp_path: Path):
+    path = make(tmp_path).path / "a-00000.parquet"
+    damage(path)
+    expected = f"{path}: {message}; make it again with: python -m hierdoc.chunk DATA {tmp_path} --overwrite"
+    assert refusal(read, tmp_path, "chunk") == expected
+    assert refusal(begin, tmp_path, "chunk", PARAMETERS, {}) == expected
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path):
+    path = make(tmp_path).path / "manifest.json"
+    path.write_text(
+        path.read_text(encoding="utf-8").replace('"schema_version": 1', '"schema_version": 2'), encoding="utf-8"
+    )
+    assert refusal(read, tmp_path, "chunk") == f"{path.parent}: written with schema version 2, and this hierdoc reads 1"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"stage": "chunk",', b"\xff\xfe"])
+def test_a_broken_manifest_is_named(content: bytes, tmp_path: Path):
+    path = make(tmp_path).path / "manifest.json"
+    path.write_bytes(content)
+    assert refusal(read, tmp_path, "chunk").startswith(f"{path}: is not JSON")
+
+
+def test_a_stage_made_from_another_parent_is_refused(tmp_path: Path):
+    old = make(tmp_path)
+    make(tmp_path, "embed", parents={"chunk": old})
+    new = make(tmp_path, content=b"other", overwrite=True)
+    assert new.fingerprint != old.fingerprint
+    message = refusal(begin, tmp_path, "embed", PARAMETERS, {"chunk": new})
+    assert message == f"{tmp_path / 'embed'}: was made from another chunk; --overwrite makes it again"
+    assert isinstance(begin(tmp_path, "embed", PARAMETERS, {"chunk": new}, overwrite=True), OpenStage)
+
+
+def test_parents_that_do_not_belong_together_are_refused(tmp_path: Path):
+    old = make(tmp_path)
+    finetune = make(tmp_path, "finetune", parents={"chunk": old})
+    assert isinstance(begin(tmp_path, "embed", {}, {"chunk": old, "finetune": finetune}), OpenStage)
+    new = make(tmp_path, content=b"other", overwrite=True)
+    message = refusal(begin, tmp_path, "other", {}, {"chunk": new, "finetune": finetune})
+    assert message == (
+        f"{tmp_path / 'finetune'}: was made from another chunk than the one in {tmp_path} now; make finetune again with --overwrite"
+    )
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_parent_made_again_with_the_same_content_is_the_same_parent(tmp_path: Path):
+    embed = make(tmp_path, "embed", parents={"chunk": make(tmp_path)})
+    again = make(tmp_path, overwrite=True)
+    assert begin(tmp_path, "embed", PARAMETERS, {"chunk": again}) == embed
+
+
+def test_the_fingerprint_changes_with_content_parameters_details_parents_and_stage_only(tmp_path: Path):
+    first = make(tmp_path / "1")
+    assert make(tmp_path / "2").fingerprint == first.fingerprint, "neither place nor time count"
+    stage = begin(tmp_path / "3", "chunk", PARAMETERS, {})
+    (stage.path / "a-00000.parquet").write_bytes(b"abc")
+    (stage.path / "b.json").write_bytes(b"{}")
+    others = [
+        make(tmp_path / "4", content=b"abd"),
+        make(tmp_path / "5", overlap=1),
+        make(tmp_path / "6", name="embed"),
+        make(tmp_path / "7", parents={"x": first}),
+        stage.finish({"labels": ["b", "é"]}),
+    ]
+    assert len({stage.fingerprint for stage in [first, *others]}) == 6
+
+
+def test_the_manifest_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    stage = begin(tmp_path, "chunk", PARAMETERS, {})
+    (stage.path / "piece").write_bytes(b"x")
+    written = store.write_json
+
+    def stop_before_the_manifest(path: Path, value: object) -> None:
+        if path.name == "manifest.json":
+            assert (path.parent / "timings.json").exists() and (path.parent / "started.json").exists()
+            raise KeyboardInterrupt
+        written(path, value)
+
+    monkeypatch.setattr(store, "write_json", stop_before_the_manifest)
+    with pytest.raises(KeyboardInterrupt):
+        stage.finish({})
+    monkeypatch.undo()
+    assert "is not finished" in refusal(read, tmp_path, "chunk")
+    again = begin(tmp_path, "chunk", PARAMETERS, {})
+    assert isinstance(again, OpenStage) and (again.path / "piece").read_bytes() == b"x"
+    assert list(again.finish({}).manifest["files"]) == ["piece"]
+
+
+def test_a_crash_while_the_manifest_is_written_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    stage = begin(tmp_path, "chunk", PARAMETERS, {})
+
+    def crash(source: Path, target: Path) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(store.os, "replace", crash)
+    with pytest.raises(OSError, match="no space left"):
+        stage.finish({})
+    monkeypatch.undo()
+    assert [path.name for path in stage.path.iterdir()] == ["started.json"]
+    assert "is not finished" in refusal(read, tmp_path, "chunk")
+
+
+def test_a_crash_just_after_the_manifest_leaves_a_finished_stage(tmp_path: Path):
+    path = make(tmp_path).path
+    (path / "started.json").write_text("{}")
+    assert isinstance(read(tmp_path, "chunk"), FinishedStage)
+    assert isinstance(begin(tmp_path, "chunk", PARAMETERS, {}), FinishedStage)
+
+
+def test_what_an_interrupted_removal_leaves_is_not_taken_for_a_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = make(tmp_path).path
+
+    def interrupted(folder: Path) -> None:
+        (folder / "b.json").unlink()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store.shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        begin(tmp_path, "chunk", PARAMETERS, {}, overwrite=True)
+    monkeypatch.undo()
+    assert "is not finished" in refusal(read, tmp_path, "chunk")
+    stage = begin(tmp_path, "chunk", PARAMETERS, {})
+    assert [entry.name for entry in path.iterdir()] == ["started.json"], "no piece of the old stage is taken over"
+    assert isinstance(stage, OpenStage)
+
+
+def test_partial_files_of_a_killed_run_are_no_part_of_the_stage(tmp_path: Path):
+    stage = begin(tmp_path, "chunk", PARAMETERS, {})
+    (stage.path / "a.parquet.partial").write_bytes(b"half")
+    (stage.path / "a.parquet").write_bytes(b"whole")
+    assert list(stage.finish({}).manifest["files"]) == ["a.parquet"]
+
+
+def test_atomic_writes_all_or_leaves_what_was_there(tmp_path: Path):
+    path = tmp_path / "file"
+    with store.atomic(path) as partial:
+        partial.write_bytes(b"one")
+        assert not path.exists()
+    assert path.read_bytes() == b"one"
+    with pytest.raises(ZeroDivisionError), store.atomic(path) as partial:
+        partial.write_bytes(b"two")
+        1 / 0
+    assert path.read_bytes() == b"one"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), [1.0, float("inf")]])
+def test_numbers_that_json_has_not_are_refused(value: object, tmp_path: Path):
+    path = tmp_path / "x.json"
+    with pytest.raises(ValueError, match="JSON"):
+        store.write_json(path, {"loss": value})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_is_readable_utf8(tmp_path: Path):
+    store.write_json(tmp_path / "x.json", {"label": "Größe 中"})
+    text = (tmp_path / "x.json").read_bytes().decode("utf-8")
+    assert "Größe 中" in text and text.endswith("}\n") and json.loads(text) == {"label": "Größe 中"}
+
+
+def test_the_peak_memory_is_in_mebibytes():
+    assert 10 < store.peak_memory_mib() < 1_000_000
