@@ -13,7 +13,8 @@ demo: install
 	rm -rf $(DEMO)
 	mkdir -p $(DEMO)
 	$(BIN)/python -m hierdoc.datasets library-docs --out $(DEMO)/library_docs.csv --held-out $(DEMO)/unseen.csv
-	$(BIN)/python -m hierdoc.run $(DEMO)/library_docs.csv $(DEMO)/run --id-column id --epochs 2 --chunks-per-document 4
+	$(BIN)/python -m hierdoc.run $(DEMO)/library_docs.csv $(DEMO)/run --id-column id \
+		--split 0.7/0.1/0.2 --epochs 2 --chunks-per-document 4
 	@echo
 	@echo "A document of each class that no stage has seen (the true label begins its doc_id):"
 	$(BIN)/python -m hierdoc.predict $(DEMO)/run $(DEMO)/unseen.csv

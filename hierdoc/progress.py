@@ -28,4 +28,5 @@ def bar(description: str, unit: str, total: int) -> tqdm:
         file=sys.stderr,
         dynamic_ncols=True,
         smoothing=0.05,
+        leave=False,
     )

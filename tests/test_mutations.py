@@ -56,6 +56,10 @@ def test_a_mutation_is_caught_by_the_test_it_names(patch: Path, tmp_path: Path):
     applied = run_in(folder, "git", "apply", "-C1", str(patch))
     assert applied.returncode == 0, applied.stderr
     done = run_tests(folder, named_test(patch))
-    assert done.returncode == 1, done.stdout  # 2 would be an error of collection, such as a mutation that can't be imported
+    assert done.returncode == 1, (
+        done.stdout
+    )  # 2 would be an error of collection, such as a mutation that can't be imported
     assert f"FAILED {named_test(patch)}" in done.stdout, done.stdout
-    assert re.search(r"^E +(AssertionError|assert )", done.stdout, re.MULTILINE), done.stdout  # not some other exception
+    assert re.search(r"^E +(AssertionError|assert )", done.stdout, re.MULTILINE), (
+        done.stdout
+    )  # not some other exception

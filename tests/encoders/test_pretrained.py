@@ -82,7 +82,9 @@ def write_files(folder: Path, config_name: str, config: dict[str, Any]) -> None:
 def google_tensors(seed: int = 0) -> dict[str, np.ndarray]:
     """Random values under Google's names."""
     shapes = {**GOOGLE_EMBEDDINGS, **GOOGLE_OTHERS}
-    shapes |= {f"bert/encoder/layer_{layer}/{name}": shape for layer in range(2) for name, shape in GOOGLE_LAYER.items()}
+    shapes |= {
+        f"bert/encoder/layer_{layer}/{name}": shape for layer in range(2) for name, shape in GOOGLE_LAYER.items()
+    }
     rng = np.random.default_rng(seed)
     return {name: rng.normal(0, 0.5, shape).astype(np.float32) for name, shape in shapes.items()}
 
@@ -159,7 +161,8 @@ def test_other_activations_of_googles_format_keep_their_name(tmp_path: Path, act
 def test_googles_kernels_are_turned_and_named_as_hugging_faces(google_folder: Path):
     tensors, weights = google_tensors(), find_encoder(str(google_folder)).load_weights()
     np.testing.assert_array_equal(
-        weights["encoder.layer.1.intermediate.dense.weight"], tensors["bert/encoder/layer_1/intermediate/dense/kernel"].T
+        weights["encoder.layer.1.intermediate.dense.weight"],
+        tensors["bert/encoder/layer_1/intermediate/dense/kernel"].T,
     )
     np.testing.assert_array_equal(weights["embeddings.LayerNorm.weight"], tensors["bert/embeddings/LayerNorm/gamma"])
     np.testing.assert_array_equal(weights["embeddings.LayerNorm.bias"], tensors["bert/embeddings/LayerNorm/beta"])
@@ -171,7 +174,9 @@ def test_a_weight_that_googles_checkpoint_lacks_is_named(tmp_path: Path):
     tensors = google_tensors()
     del tensors["bert/encoder/layer_1/output/dense/kernel"]
     write_checkpoint(tmp_path, tensors)
-    with pytest.raises(HierdocError, match=r"1 of 37 weights are missing, the first of them 'encoder\.layer\.1\.output\.dense\.weight'"):
+    with pytest.raises(
+        HierdocError, match=r"1 of 37 weights are missing, the first of them 'encoder\.layer\.1\.output\.dense\.weight'"
+    ):
         load(tmp_path)
 
 
@@ -185,12 +190,17 @@ def test_googles_format_without_its_checkpoint_is_refused(tmp_path: Path):
 def test_hugging_faces_format_is_read_with_and_without_a_prefix(hugging_face_folder: Path, prefix: str):
     arrays = random_arrays(CONFIG, 4)
     path = hugging_face_folder / "model.safetensors"
-    save_file({prefix + name: array for name, array in arrays.items()} | {"cls.predictions.bias": np.zeros(19, np.float32)}, path)
+    save_file(
+        {prefix + name: array for name, array in arrays.items()} | {"cls.predictions.bias": np.zeros(19, np.float32)},
+        path,
+    )
     encoder = load(hugging_face_folder)
     for name, array in encoder.arrays().items():
         np.testing.assert_array_equal(array, arrays[name])
     wanted = cls_vector({**CONFIG, "layer_norm_eps": 1e-3}, arrays, ROWS[1])
-    np.testing.assert_allclose(encoder(TOKEN_IDS, MASK).numpy()[1], wanted, rtol=0, atol=1e-5)  # float32 against float64
+    np.testing.assert_allclose(
+        encoder(TOKEN_IDS, MASK).numpy()[1], wanted, rtol=0, atol=1e-5
+    )  # float32 against float64
 
 
 def test_weights_in_float16_are_read_as_float32(hugging_face_folder: Path):
@@ -369,7 +379,11 @@ def test_minilm_is_the_published_one_and_is_read_without_importing_its_package()
 
     source = find_encoder("minilm")
     assert source.lower_case is True
-    assert (source.config["hidden_size"], source.config["num_hidden_layers"], source.config["vocab_size"]) == (384, 6, 30522)
+    assert (source.config["hidden_size"], source.config["num_hidden_layers"], source.config["vocab_size"]) == (
+        384,
+        6,
+        30522,
+    )
     digest = hashlib.sha256(source.weights_path.read_bytes()).hexdigest()
     # of model.safetensors in huggingface.co/sentence-transformers/all-MiniLM-L6-v2
     assert digest == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

@@ -27,7 +27,9 @@ def rewrite_is_on() -> bool:
         ("bfloat16", True, "bfloat16"),
     ],
 )
-def test_auto_is_bfloat16_where_the_cpu_has_it(monkeypatch: pytest.MonkeyPatch, asked: str, cpu_has_it: bool, wanted: str):
+def test_auto_is_bfloat16_where_the_cpu_has_it(
+    monkeypatch: pytest.MonkeyPatch, asked: str, cpu_has_it: bool, wanted: str
+):
     monkeypatch.setattr(precision, "cpu_has_bfloat16", lambda: cpu_has_it)
     assert resolve_precision(asked) == wanted
 

@@ -1,4 +1,4 @@
-"""Law 5 against Hugging Face's vectors, and law 1 through whole engines: the same chunk has the same vector anywhere."""
+"""Law 5 against Hugging Face's vectors, and law 1 through whole engines: a chunk has the same vector anywhere."""
 
 from __future__ import annotations
 
@@ -56,7 +56,11 @@ def tiny() -> BertEncoder:
 @pytest.fixture(scope="module")
 def tiny_engines(tiny: BertEncoder) -> dict[tuple[str, str], Any]:
     """Every engine in every precision, of the same encoder; kept so that each shape is traced once."""
-    return {(name, precision): build(tiny, precision) for name, build in ENGINES.items() for precision in ("float32", "bfloat16")}
+    return {
+        (name, precision): build(tiny, precision)
+        for name, build in ENGINES.items()
+        for precision in ("float32", "bfloat16")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +117,9 @@ def test_an_engine_in_float32_gives_the_vectors_of_a_numpy_loop(engine: str, tin
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_an_engine_in_float32_gives_the_same_vector_in_any_company_and_padding(engine: str, tiny_engines: dict[tuple[str, str], Any]):
+def test_an_engine_in_float32_gives_the_same_vector_in_any_company_and_padding(
+    engine: str, tiny_engines: dict[tuple[str, str], Any]
+):
     encode = tiny_engines[engine, "float32"]
     whole = encode(*pad_tokens(arrays_of(ROWS), 6, 10))[:5]
     for shape in ((1, 10), (1, 20), (6, 32)):
@@ -124,7 +130,9 @@ def test_an_engine_in_float32_gives_the_same_vector_in_any_company_and_padding(e
 
 @needs_bfloat16
 @pytest.mark.parametrize("engine", ENGINES)
-def test_an_engine_in_bfloat16_gives_nearly_the_same_vector_in_any_company_and_padding(engine: str, tiny_engines: dict[tuple[str, str], Any]):
+def test_an_engine_in_bfloat16_gives_nearly_the_same_vector_in_any_company_and_padding(
+    engine: str, tiny_engines: dict[tuple[str, str], Any]
+):
     encode = tiny_engines[engine, "bfloat16"]
     whole = encode(*pad_tokens(arrays_of(ROWS), 6, 10))[:5]
     for shape in ((1, 10), (1, 20), (6, 32)):
@@ -134,7 +142,9 @@ def test_an_engine_in_bfloat16_gives_nearly_the_same_vector_in_any_company_and_p
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("engine", ENGINES)
-def test_token_ids_under_a_false_mask_change_no_vector(engine: str, precision: str, tiny_engines: dict[tuple[str, str], Any]):
+def test_token_ids_under_a_false_mask_change_no_vector(
+    engine: str, precision: str, tiny_engines: dict[tuple[str, str], Any]
+):
     encode = tiny_engines[engine, precision]
     token_ids, mask = pad_tokens(arrays_of(ROWS), 6, 10)
     garbage = np.where(mask, token_ids, np.random.default_rng(0).integers(5, 19, token_ids.shape)).astype(np.int32)

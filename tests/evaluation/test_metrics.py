@@ -78,4 +78,10 @@ def test_accuracy_is_counted_in_bins_of_chunks_that_have_documents():
 
 def test_each_number_of_chunks_is_in_exactly_one_bin():
     found = accuracy_by_chunks(np.ones(40, bool), np.arange(1, 41))
-    assert [(row["chunks"], row["num_documents"]) for row in found] == [("1", 1), ("2-3", 2), ("4-7", 4), ("8-15", 8), ("16+", 25)]
+    assert [(row["chunks"], row["num_documents"]) for row in found] == [
+        ("1", 1),
+        ("2-3", 2),
+        ("4-7", 4),
+        ("8-15", 8),
+        ("16+", 25),
+    ]

@@ -37,10 +37,14 @@ def documents_of(num_chunks: list[int], seed: int = 0) -> DocumentVectors:
     """Documents with random chunk vectors of norm 7, as a BERT's are."""
     starts = np.cumsum([0, *num_chunks])
     vectors = np.random.default_rng(seed).normal(0, 7 / DIM**0.5, (starts[-1], DIM)).astype(np.float32)
-    return DocumentVectors([f"{at:03d}" for at in range(len(num_chunks))], vectors, np.zeros((len(vectors), CLASSES), np.float32), starts)
+    return DocumentVectors(
+        [f"{at:03d}" for at in range(len(num_chunks))], vectors, np.zeros((len(vectors), CLASSES), np.float32), starts
+    )
 
 
-def padded(documents: DocumentVectors, members: list[int], length: int, filling: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def padded(
+    documents: DocumentVectors, members: list[int], length: int, filling: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Vectors (B, length, D) and mask; under a False mask stands `filling`."""
     vectors = np.full((len(members), length, DIM), filling, np.float32)
     mask = np.zeros((len(members), length), bool)
@@ -111,7 +115,9 @@ def test_what_stands_under_a_false_mask_reaches_no_gradient(model: Any, filling:
         np.testing.assert_array_equal(dirty, clean)
 
 
-def test_document_probs_are_the_softmax_of_the_logits_in_the_documents_order(model: Any, logits_of: Callable[..., np.ndarray]):
+def test_document_probs_are_the_softmax_of_the_logits_in_the_documents_order(
+    model: Any, logits_of: Callable[..., np.ndarray]
+):
     found = document_probs(model, DOCUMENTS, CLASSES)
     raised = np.exp(logits_of(DOCUMENTS, ALL, 7).astype(np.float64))
     assert found.dtype == np.float32
@@ -124,12 +130,19 @@ def test_document_probs_are_the_same_bits_in_any_company(model: Any):
     for members in ([5], [70, 3, 40], list(range(10, 60))):
         parts = [many.vectors[many.starts[member] : many.starts[member + 1]] for member in members]
         starts = np.cumsum([0, *map(len, parts)])
-        fewer = DocumentVectors([many.doc_ids[member] for member in members], np.concatenate(parts), np.zeros((starts[-1], CLASSES), np.float32), starts)
+        fewer = DocumentVectors(
+            [many.doc_ids[member] for member in members],
+            np.concatenate(parts),
+            np.zeros((starts[-1], CLASSES), np.float32),
+            starts,
+        )
         np.testing.assert_array_equal(document_probs(model, fewer, CLASSES), whole[members])
 
 
 def test_no_documents_have_no_probabilities(model: Any):
-    empty = DocumentVectors([], np.zeros((0, DIM), np.float32), np.zeros((0, CLASSES), np.float32), np.zeros(1, np.int64))
+    empty = DocumentVectors(
+        [], np.zeros((0, DIM), np.float32), np.zeros((0, CLASSES), np.float32), np.zeros(1, np.int64)
+    )
     assert document_probs(model, empty, CLASSES).shape == (0, CLASSES)
 
 
@@ -169,7 +182,10 @@ def test_a_missing_weight_and_one_of_another_shape_are_named(head: str, model: A
     path = tmp_path / "weights.safetensors"
     arrays = load_file(path)
     name = sorted(arrays)[-1]
-    for changed in ({key: array for key, array in arrays.items() if key != name}, {**arrays, name: np.zeros((1, 1, 1), np.float32)}):
+    for changed in (
+        {key: array for key, array in arrays.items() if key != name},
+        {**arrays, name: np.zeros((1, 1, 1), np.float32)},
+    ):
         save_file(changed, path)
         with pytest.raises(HierdocError) as error:
             load_head(tmp_path)

@@ -32,7 +32,7 @@ def test_a_step_holds_16_chunks_of_one_bucket_and_one_step_of_each_bucket_may_ho
     plan = plan_epoch(DOCUMENT_OF, LENGTHS, 200, per_document, 0, 0)
     short = Counter()
     for length, members in plan:
-        below = max((bucket for bucket in (0, *BUCKETS) if bucket < length))
+        below = max(bucket for bucket in (0, *BUCKETS) if bucket < length)
         assert length in BUCKETS and (LENGTHS[members] <= length).all() and (LENGTHS[members] > below).all()
         assert 1 <= len(members) <= 16
         short[length] += len(members) < 16
@@ -55,7 +55,7 @@ def test_chunks_are_shuffled_and_so_are_the_steps():
     first_steps = [length for length, _ in plan[:20]]
     assert {25, 200} == set(first_steps)  # not all short chunks first: 20 of 40 steps
     # neighbours in the table are rarely neighbours in a step
-    assert sum(abs(a - b) == 1 for a, b in zip(in_order, in_order[1:])) < 32
+    assert sum(abs(a - b) == 1 for a, b in zip(in_order, in_order[1:], strict=False)) < 32
 
 
 def test_each_document_gives_k_chunks_without_repetition_or_all_it_has():
@@ -103,6 +103,8 @@ def test_a_batch_is_padded_to_16_rows_with_labels_and_weights_of_the_real_ones()
 
 def test_each_step_of_the_plan_has_its_own_batch_made_when_it_is_called():
     rows = [np.array([2, at, 3]) for at in range(5, 10)]
-    makes = make_batches([(3, np.array([4])), (3, np.array([0, 1]))], rows, np.int32([0, 1, 0, 1, 0]), np.float32([1, 1]))
+    makes = make_batches(
+        [(3, np.array([4])), (3, np.array([0, 1]))], rows, np.int32([0, 1, 0, 1, 0]), np.float32([1, 1])
+    )
     rows[4] = np.array([2, 99, 3])
     assert [make().inputs[0][0].tolist() for make in makes] == [[2, 99, 3], [2, 5, 3]]

@@ -48,7 +48,13 @@ def test_the_fitted_softmax_gives_scikit_learns_probabilities(tmp_path: Path, nu
     encoder, arrays = BertEncoder(FULL), random_arrays(FULL, 0)
     encoder.assign(arrays, "the test")
     head, epoch, _ = fit_softmax(
-        encoder, train, dev, num_classes, 10, {**PARAMETERS, "class_weight": class_weight}, History(tmp_path / "h.jsonl")
+        encoder,
+        train,
+        dev,
+        num_classes,
+        10,
+        {**PARAMETERS, "class_weight": class_weight},
+        History(tmp_path / "h.jsonl"),
     )
     vectors, new = (np.stack([cls_vector(FULL, arrays, row.tolist()) for row in part.rows]) for part in (train, dev))
     weight = None if class_weight == "none" else "balanced"

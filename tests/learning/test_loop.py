@@ -110,7 +110,11 @@ def test_the_training_loss_is_the_mean_over_examples_and_batches_come_by_epoch(t
 
     def batches_of(epoch: int) -> list[Callable[[], LabelledBatch]]:
         asked.append(epoch)
-        return [lambda: labelled(num=3, num_fillers=1), lambda: labelled(num=1, num_fillers=3)] if epoch == 0 else [labelled]
+        return (
+            [lambda: labelled(num=3, num_fillers=1), lambda: labelled(num=1, num_fillers=3)]
+            if epoch == 0
+            else [labelled]
+        )
 
     history = History(tmp_path / "h.jsonl")
     train(lambda batch: next(losses), batches_of, dict, lambda new, best: True, [], history, 2, None, "test", "rows")
@@ -144,7 +148,9 @@ LABELS = np.int32([0, 1, 1])
 KERNEL = np.float32([[0.1, -0.2], [0.3, 0.4]])
 
 
-def gradient_by_hand(x: np.ndarray, labels: np.ndarray, weights: np.ndarray, kernel: np.ndarray) -> tuple[float, np.ndarray]:
+def gradient_by_hand(
+    x: np.ndarray, labels: np.ndarray, weights: np.ndarray, kernel: np.ndarray
+) -> tuple[float, np.ndarray]:
     """Weighted cross-entropy and its gradient, one row at a time in float64."""
     total, gradient = 0.0, np.zeros_like(kernel, np.float64)
     for row, label, weight in zip(x.astype(np.float64), labels, weights, strict=True):
@@ -179,7 +185,11 @@ def test_rows_of_weight_0_contribute_nothing():
     for filler in (np.float32([[0, 0]]), np.float32([[1e3, -1e3]])):
         kernel = tf.Variable(KERNEL)
         step = make_step(linear_forward(kernel), [kernel], tf.keras.optimizers.SGD(0.1), True)
-        loss = step(LabelledBatch((np.concatenate([X, filler]),), np.append(LABELS, 0).astype(np.int32), np.float32([1, 1, 1, 0])))
+        loss = step(
+            LabelledBatch(
+                (np.concatenate([X, filler]),), np.append(LABELS, 0).astype(np.int32), np.float32([1, 1, 1, 0])
+            )
+        )
         results.append((loss, kernel.numpy()))
     loss, gradient = gradient_by_hand(X, LABELS, np.ones(3), KERNEL)
     for found_loss, found_kernel in results:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from hierdoc.learning.seeds import generator, seed_tensorflow
+from hierdoc import HierdocError
+from hierdoc.learning.seeds import check_seed, generator, seed_tensorflow
 
 
 def draws(*arguments) -> list[int]:
@@ -39,3 +41,17 @@ def test_seed_tensorflow_repeats_weights_and_dropout():
         seen.append((kernel.kernel.numpy().tobytes(), tf.nn.dropout(tf.ones(64), 0.5).numpy().tobytes()))
     assert seen[0] == seen[1]
     assert seen[0][0] != seen[2][0] and seen[0][1] != seen[2][1]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
+def test_a_seed_that_is_let_through_can_be_used(seed: int):
+    check_seed(seed)
+    seed_tensorflow(seed)
+    draws(seed, "epoch", 0)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_out_of_range_is_refused(seed: int):
+    with pytest.raises(HierdocError) as error:
+        check_seed(seed)
+    assert str(error.value) == f"`seed` must be between 0 and 4294967295, but is {seed} instead"

@@ -25,7 +25,18 @@ def test_documents_are_sorted_by_id_and_their_chunks_by_index():
     assert documents.doc_ids == ["10", "9", "a", "b"]  # as strings
     assert documents.starts.tolist() == [0, 2, 6, 7, 10]
     assert documents.num_chunks.tolist() == [2, 4, 1, 3] and len(documents) == 4
-    assert documents.vectors.tolist() == [[1, 0], [1, 1], [2, 0], [2, 1], [2, 2], [2, 3], [3, 0], [4, 0], [4, 1], [4, 2]]
+    assert documents.vectors.tolist() == [
+        [1, 0],
+        [1, 1],
+        [2, 0],
+        [2, 1],
+        [2, 2],
+        [2, 3],
+        [3, 0],
+        [4, 0],
+        [4, 1],
+        [4, 2],
+    ]
     np.testing.assert_array_equal(documents.probs, documents.vectors[:, ::-1] / 10)
     assert documents.vectors.dtype == documents.probs.dtype == np.float32
 
@@ -47,15 +58,37 @@ def test_chunks_are_ordered_by_number_and_not_as_text():
 @pytest.mark.parametrize(
     ("doc_ids", "chunk_index", "message"),
     [
-        (["a", "a", "b", "b"], [0, 1, 0, 2], "document 'b': its chunks must be numbered from 0 without gaps, but there is chunk 2 where chunk 1"),
-        (["a", "a", "b"], [0, 1, 1], "document 'b': its chunks must be numbered from 0 without gaps, but there is chunk 1 where chunk 0"),
-        (["a", "b", "a", "a"], [0, 0, 1, 1], "document 'a': its chunks must be numbered from 0 without gaps, but there is chunk 1 where chunk 2"),
-        (["a", "a"], [0, 0], "document 'a': its chunks must be numbered from 0 without gaps, but there is chunk 0 where chunk 1"),
-        (["a", "a"], [-1, 0], "document 'a': its chunks must be numbered from 0 without gaps, but there is chunk -1 where chunk 0"),
+        (
+            ["a", "a", "b", "b"],
+            [0, 1, 0, 2],
+            "document 'b': its chunks must be numbered from 0 without gaps, but there is chunk 2 where chunk 1",
+        ),
+        (
+            ["a", "a", "b"],
+            [0, 1, 1],
+            "document 'b': its chunks must be numbered from 0 without gaps, but there is chunk 1 where chunk 0",
+        ),
+        (
+            ["a", "b", "a", "a"],
+            [0, 0, 1, 1],
+            "document 'a': its chunks must be numbered from 0 without gaps, but there is chunk 1 where chunk 2",
+        ),
+        (
+            ["a", "a"],
+            [0, 0],
+            "document 'a': its chunks must be numbered from 0 without gaps, but there is chunk 0 where chunk 1",
+        ),
+        (
+            ["a", "a"],
+            [-1, 0],
+            "document 'a': its chunks must be numbered from 0 without gaps, but there is chunk -1 where chunk 0",
+        ),
     ],
     ids=["gap", "first missing", "duplicate", "duplicate of the first", "negative"],
 )
-def test_a_gap_and_a_duplicate_name_the_document_and_the_chunk(doc_ids: list[str], chunk_index: list[int], message: str):
+def test_a_gap_and_a_duplicate_name_the_document_and_the_chunk(
+    doc_ids: list[str], chunk_index: list[int], message: str
+):
     rows = np.zeros((len(doc_ids), 2), np.float32)
     with pytest.raises(HierdocError) as error:
         group_by_document(doc_ids, np.array(chunk_index), rows, rows)

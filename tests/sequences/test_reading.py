@@ -45,7 +45,9 @@ def test_a_split_without_documents_is_empty(tiny_run: Path):
 
 def test_labels_that_train_never_saw_have_the_id_minus_1(tiny_run: Path):
     chunk = store.read(tiny_run, "chunk")
-    fewer = dataclasses.replace(chunk, manifest={**chunk.manifest, "details": {**chunk.details, "labels": ["dogs", "fish"]}})
+    fewer = dataclasses.replace(
+        chunk, manifest={**chunk.manifest, "details": {**chunk.details, "labels": ["dogs", "fish"]}}
+    )
     found = read_split(fewer, store.read(tiny_run, "embed"), "test")
     assert found.label_ids.tolist() == [{"cats": -1, "dogs": 0, "fish": 1}[label] for label in found.labels]
     assert -1 in found.label_ids
@@ -87,9 +89,17 @@ def test_a_document_that_embed_lacks_is_counted(tiny_run: Path, tmp_path: Path):
 
 def test_a_last_chunk_that_embed_lacks_is_missed(tiny_run: Path, tmp_path: Path):
     doc_id, chunk = longest_test_document(), store.read(tiny_run, "chunk")
-    counts = {row["doc_id"]: row["num_chunks"] for path in chunk.files("documents-") for row in pq.read_table(path).to_pylist()}
-    embed = without(tiny_run, tmp_path, (pc.field("doc_id") == doc_id) & (pc.field("chunk_index") == counts[doc_id] - 1))
-    with pytest.raises(HierdocError, match=f"document '{doc_id}' must have {counts[doc_id]} vectors, but has {counts[doc_id] - 1}"):
+    counts = {
+        row["doc_id"]: row["num_chunks"]
+        for path in chunk.files("documents-")
+        for row in pq.read_table(path).to_pylist()
+    }
+    embed = without(
+        tiny_run, tmp_path, (pc.field("doc_id") == doc_id) & (pc.field("chunk_index") == counts[doc_id] - 1)
+    )
+    with pytest.raises(
+        HierdocError, match=f"document '{doc_id}' must have {counts[doc_id]} vectors, but has {counts[doc_id] - 1}"
+    ):
         read_split(chunk, embed, "test")
     np.testing.assert_equal(len(read_split(chunk, embed, "train")), sum(row["split"] == "train" for row in tiny_rows()))
 
@@ -99,7 +109,9 @@ def test_a_splits_chunks_come_with_their_documents_label(tiny_run: Path, split: 
     chunk = store.read(tiny_run, "chunk")
     found = read_chunks(chunk, split)
     labels = {row["id"]: ["cats", "dogs", "fish"].index(row["label"]) for row in tiny_rows() if row["split"] == split}
-    stored = [row for path in chunk.files("chunks-") for row in pq.read_table(path).to_pylist() if row["doc_id"] in labels]
+    stored = [
+        row for path in chunk.files("chunks-") for row in pq.read_table(path).to_pylist() if row["doc_id"] in labels
+    ]
     assert [row.tolist() for row in found.rows] == [row["token_ids"] for row in stored]
     assert found.lengths.tolist() == [len(row["token_ids"]) for row in stored]
     assert found.label_ids.tolist() == [labels[row["doc_id"]] for row in stored]

@@ -13,7 +13,10 @@ def documents_of(num_chunks: list[int]) -> DocumentVectors:
     vectors = [[document + 1, chunk + 1] for document, count in enumerate(num_chunks) for chunk in range(count)]
     starts = np.cumsum([0, *num_chunks])
     return DocumentVectors(
-        [f"{number:04d}" for number in range(len(num_chunks))], np.float32(vectors), np.zeros((len(vectors), 1), np.float32), starts
+        [f"{number:04d}" for number in range(len(num_chunks))],
+        np.float32(vectors),
+        np.zeros((len(vectors), 1), np.float32),
+        starts,
     )
 
 
