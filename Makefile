@@ -17,7 +17,7 @@ demo: install
 		--split 0.7/0.1/0.2 --epochs 2 --chunks-per-document 4
 	@echo
 	@echo "A document of each class that no stage has seen (the true label begins its doc_id):"
-	$(BIN)/python -m hierdoc.predict $(DEMO)/run $(DEMO)/unseen.csv
+	$(BIN)/python -m hierdoc.predict $(DEMO)/run $(DEMO)/unseen.csv --out $(DEMO)/predictions.csv
 
 test: install
 	$(BIN)/python -m pytest
