@@ -29,6 +29,11 @@ def git(*words: str) -> str:
 def collect(run: Path, dataset: str, command: str, head: str) -> dict:
     """Return the result of one run: metrics, parameters, timings, and what it was made with."""
     stages = {name.format(head=head): store.read(run, name.format(head=head)) for name in STAGES}
+    store.check_common_ancestry(run, stages)
+    made_at = {stage.manifest["versions"].get("commit", git("rev-parse", "HEAD")) for stage in stages.values()}
+    if len(made_at) > 1:
+        raise SystemExit(f"the stages were made at different commits: {', '.join(sorted(made_at))}")
+    commit, _, changes = made_at.pop().partition("+")
     timings = {name: json.loads((stage.path / store.TIMINGS).read_text()) for name, stage in stages.items()}
     return {
         "dataset": dataset,
@@ -43,8 +48,8 @@ def collect(run: Path, dataset: str, command: str, head: str) -> dict:
         },
         "fingerprints": {name: stage.fingerprint for name, stage in stages.items()},
         "command": command,
-        "commit": git("rev-parse", "HEAD"),
-        "dirty": bool(git("status", "--porcelain", "hierdoc")),
+        "commit": commit,
+        "dirty": bool(changes),
         "timings": timings,
         "seconds_in_all": round(sum(timing["seconds"] for timing in timings.values()), 1),
         "peak_memory_mib": max(timing["peak_memory_mib"] for timing in timings.values()),

@@ -39,7 +39,7 @@ def table(result: dict) -> str:
         f"one seed ({result['seed']}); {result['parameters']['finetune']['precision']}; "
         f"commit {result['commit'][:10]}{' with changes' if result['dirty'] else ''}. "
         f"On a machine of {result['machine']['cores']} cores, wall time and peak memory: {seconds}; "
-        f"{result['seconds_in_all'] / 60:.1f} min in all.",
+        f"{result['seconds_in_all'] / 60:.1f} min in all. Memory is the most that the process had held by the stage's end.",
         "",
         "Made with:",
         "",

@@ -24,9 +24,12 @@ _HOMES = {
     "finetune_encoder": "hierdoc.finetune",
     "embed_chunks": "hierdoc.embed",
     "train_lstm_head": "hierdoc.train_lstm",
+    "train_sequence_head": "hierdoc.train_head",
     "evaluate_head": "hierdoc.evaluate",
     "predict_documents": "hierdoc.predict",
     "run_pipeline": "hierdoc.run",
+    "make_library_docs": "hierdoc.datasets",
+    "make_20newsgroups": "hierdoc.datasets",
     "HierdocError": "hierdoc.errors",
     "HierdocFailure": "hierdoc.errors",
 }

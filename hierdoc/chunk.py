@@ -68,30 +68,32 @@ def chunk_documents(
         "data_sha256": data_sha256(data),
         "columns": asdict(columns),
         "split": split if split_column is None else f"column {split_column}",
-        "encoder": encoder,
         "encoder_sha256": source.sha256,
         "chunk_size": chunk_size,
         "overlap": overlap,
         "max_chunks": max_chunks,
         "seed": seed,
     }
+    if overwrite or not store.is_finished(
+        run, "chunk"
+    ):  # what is wrong with the data is told before anything is removed
+        documents = read_documents(data, columns)
+        split_of, found = _split_documents(documents, fractions, seed)
+        order = _check_labels(documents, split_of, found)
     stage = store.begin(run, "chunk", parameters, {}, overwrite)
     if isinstance(stage, store.FinishedStage):
         return stage
-    documents = read_documents(data, columns)
-    split_of, found = _split_documents(documents, fractions, seed)
-    order = _check_labels(documents, split_of, found)
     save_tokenizer(stage.path, source.vocab_path, source.lower_case)
     tokenizer = WordPieceTokenizer(source.vocab_path, source.lower_case)
     found |= _write_shards(stage, documents, split_of, tokenizer, chunk_size, overlap, max_chunks)
-    found |= {"labels": order, "lower_case": source.lower_case, "config": source.config}
+    found |= {"labels": order, "lower_case": source.lower_case, "config": source.config, "encoder": source.name}
     return stage.finish(found)
 
 
 def _split_documents(documents: Documents, fractions: Sequence[float], seed: int) -> tuple[list[str], dict[str, Any]]:
     groups = near_duplicate_groups(documents.texts)
     if documents.splits is not None:
-        split_of, dev_from_train = splits.take_given_split(documents.splits, documents.labels, seed)
+        split_of, dev_from_train = splits.take_given_split(documents.splits, documents.labels, seed, groups.tolist())
         if dev_from_train:
             say(f"the given split has no dev: {splits.DEV_FROM_TRAIN:.0%} of train is taken for it")
         in_train = {group for group, split in zip(groups.tolist(), split_of, strict=True) if split == "train"}
@@ -133,10 +135,7 @@ def _check_labels(documents: Documents, split_of: Sequence[str], found: dict[str
             f"{sum(unseen.values())} documents are of classes that train never saw, and count as wrong: "
             f"{', '.join(map(repr, list(unseen)[:5]))}"
         )
-    empty = sum(not text.strip() for text in documents.texts)
-    if empty:
-        warn(f"{empty} documents have no text ({documents.num_null} null); each is kept as one empty chunk")
-    found |= {"rare_classes": rare, "unseen_classes": unseen, "num_null": documents.num_null, "num_empty": empty}
+    found |= {"rare_classes": rare, "unseen_classes": unseen, "num_null": documents.num_null}
     found["documents_by_split"] = dict(sorted(Counter(split_of).items()))
     if missing := [name for name in ("dev", "test") if name not in found["documents_by_split"]]:
         warn(f"no document is in {' or '.join(missing)}")
@@ -163,12 +162,18 @@ def _write_shards(
             cut = chunk_document(text, tokenizer, chunk_size, overlap, max_chunks)
             shards.add(doc_id, text, label, split, cut)
             totals.update(
-                tokens=cut.num_tokens, unknown=cut.num_unknown, chunks=len(cut.chunks), dropped=cut.num_dropped
+                empty=int(cut.num_tokens == 0),
+                tokens=cut.num_tokens,
+                unknown=cut.num_unknown,
+                chunks=len(cut.chunks),
+                dropped=cut.num_dropped,
             )
             if cut.num_dropped:
                 dropped[label] += cut.num_dropped
             progress.update()
     shards.close()
+    if totals["empty"]:
+        warn(f"{totals['empty']} documents have no text ({documents.num_null} null); each is kept as one empty chunk")
     if dropped:
         per_class = ", ".join(f"{label!r} {count}" for label, count in sorted(dropped.items()))
         warn(
@@ -183,6 +188,7 @@ def _write_shards(
         "num_documents": len(documents),
         "num_chunks": totals["chunks"],
         "num_tokens": totals["tokens"],
+        "num_empty": totals["empty"],
         "unknown_share": round(unknown_share, 6),
         "chunks_dropped_by_class": dict(sorted(dropped.items())),
     }
@@ -222,7 +228,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-chunks", type=int, metavar="N", help="keep a document's first N chunks (what that drops is counted)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything that is drawn at random")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn at random")
 
 
 def describe(stage: store.FinishedStage) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -39,7 +40,7 @@ def make_parser(command: str, description: str, example: str) -> argparse.Argume
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default in (None, False):
+        if action.default is None or action.default is False:
             return action.help
         return super()._get_help_string(action)
 
@@ -56,11 +57,15 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None = No
         0 done or already done, 2 wrong input, 1 failure, 130 interrupted; errors are one line on stderr.
     """
     arguments: dict[str, Any] = vars(parser.parse_args(argv))
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a label that the terminal can't show must not end the work
     function, describe = arguments.pop("function"), arguments.pop("describe", None)
     try:
         result = function(**arguments)
         if describe is not None:
             print(describe(result), flush=True)
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except HierdocError as error:
         say(f"error: {error}")
         return WRONG_INPUT
@@ -68,7 +73,7 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None = No
         say(f"failed: {error}")
         return FAILED
     except KeyboardInterrupt:
-        say("interrupted; finished stages are kept, and the same command goes on from there")
+        say("interrupted; finished stages and shards are kept")
         return INTERRUPTED
     return OK
 

@@ -9,10 +9,15 @@ import argparse
 import time
 from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hierdoc import cli
 from hierdoc.progress import bar
 from hierdoc.stages import store, tables
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def embed_chunks(run: str | PathLike[str], precision: str = "auto", overwrite: bool = False) -> store.FinishedStage:
@@ -53,7 +58,7 @@ def embed_chunks(run: str | PathLike[str], precision: str = "auto", overwrite: b
         for source in chunk.files("chunks-"):
             shard = stage.path / source.name.replace("chunks-", "vectors-")
             table = tables.read_tables([source], ["doc_id", "chunk_index", "token_ids"])
-            if shard.exists():
+            if _is_whole(shard, table, schema):
                 progress.update(len(table))
                 continue
             rows = tables.ragged_of(table["token_ids"])
@@ -70,6 +75,20 @@ def embed_chunks(run: str | PathLike[str], precision: str = "auto", overwrite: b
             num_encoded += len(rows)
     rate = {"chunks_per_second": round(num_encoded / seconds, 2)} if seconds else {}
     return stage.finish({"dim": encoder.dim, "num_chunks": chunk.details["num_chunks"], **parameters}, rate)
+
+
+def _is_whole(shard: Path, chunks: pa.Table, schema: pa.Schema) -> bool:
+    """Return whether an earlier run has written this shard, for just these chunks."""
+    if not shard.exists():
+        return False
+    import pyarrow as pa
+
+    try:
+        kept = tables.read_tables([shard])
+    except (pa.ArrowInvalid, OSError):
+        return False
+    names = ["doc_id", "chunk_index"]
+    return kept.schema.equals(schema) and kept.select(names).equals(chunks.select(names))
 
 
 def build_parser() -> argparse.ArgumentParser:

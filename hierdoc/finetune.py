@@ -14,6 +14,7 @@ import numpy as np
 
 from hierdoc import cli
 from hierdoc.chunking.tokenizers import save_tokenizer
+from hierdoc.encoders.bert import check_trainable_layers
 from hierdoc.encoders.pretrained import find_encoder
 from hierdoc.errors import HierdocError
 from hierdoc.learning.seeds import check_seed
@@ -63,7 +64,9 @@ def finetune_encoder(
     chunk = store.read(run, "chunk")
     _check(epochs, learning_rate, chunks_per_document, class_weight)
     check_seed(seed)
-    source = find_encoder(chunk.parameters["encoder"])
+    if epochs == 0:
+        _check_no_training(learning_rate, freeze_embeddings, trainable_layers, chunks_per_document)
+    source = find_encoder(chunk.details["encoder"])
     if source.sha256 != chunk.parameters["encoder_sha256"]:
         raise HierdocError(
             f"{chunk.path}: was made with another encoder than {source.name} is now; chunk again with --overwrite"
@@ -73,6 +76,7 @@ def finetune_encoder(
     train, dev = (read_chunks(chunk, split) for split in ("train", "dev"))
     if not dev.rows:
         raise HierdocError(f"{chunk.path}: has no dev documents, and the best epoch is chosen on dev")
+    check_trainable_layers(trainable_layers, source.config["num_hidden_layers"])
     if learning_rate is None:
         learning_rate = 2e-5 if source.config["hidden_size"] >= WIDE_ENCODER else 5e-5
     parameters = {
@@ -116,6 +120,21 @@ def _check(epochs: int, learning_rate: float | None, chunks_per_document: int | 
         raise HierdocError(f"`chunks_per_document` must be at least 1, but is {chunks_per_document} instead")
     if class_weight not in CLASS_WEIGHTS:
         raise HierdocError(f"`class_weight` must be one of {', '.join(CLASS_WEIGHTS)}, but is {class_weight!r} instead")
+
+
+def _check_no_training(
+    learning_rate: float | None, freeze_embeddings: bool, trainable_layers: int | None, chunks_per_document: int | None
+) -> None:
+    given = {
+        "learning_rate": learning_rate is not None,
+        "freeze_embeddings": freeze_embeddings,
+        "trainable_layers": trainable_layers is not None,
+        "chunks_per_document": chunks_per_document is not None,
+    }
+    if useless := [name for name, is_given in given.items() if is_given]:
+        raise HierdocError(
+            f"`{useless[0]}` has no effect with `epochs` 0, which keeps the encoder as it is; leave it out"
+        )
 
 
 def _save(

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from hierdoc import cli
 from hierdoc.chunking.tokenizers import MOST_UNKNOWN
-from hierdoc.corpus.documents import Columns, Data, iterate_documents
+from hierdoc.corpus.documents import Columns, Data, column_names, data_paths, iterate_documents
 from hierdoc.errors import HierdocError
+from hierdoc.heads import HEADS
 from hierdoc.progress import bar, say, warn
 from hierdoc.reporting.tables import preview
 from hierdoc.stages import store
@@ -58,28 +59,43 @@ def predict_documents(
     """
     if out is not None:
         out = Path(out)
-        if out.suffix not in SUFFIXES:
-            raise HierdocError(f"`out` must end in {', '.join(SUFFIXES)}, but is {str(out)!r} instead")
-        if out.exists() and not overwrite:
-            raise HierdocError(f"{out}: exists; --overwrite replaces it")
+        _check_out(out, data, overwrite)
     batches = _predictions(run, data, head, text_column, id_column)
     if out is None:
         import pyarrow as pa
 
         return pa.concat_tables(batches).to_pandas()
     with store.atomic(out) as partial:
-        _WRITERS[out.suffix](batches, partial)
+        _WRITERS[out.suffix.lower()](batches, partial)
     return out
+
+
+def _check_out(out: Path, data: Data, overwrite: bool) -> None:
+    if out.suffix.lower() not in SUFFIXES:
+        raise HierdocError(f"`out` must end in {', '.join(SUFFIXES)}, but is {str(out)!r} instead")
+    if out.is_dir():
+        raise HierdocError(f"{out}: must be a file, but is a directory instead")
+    if not out.parent.is_dir():
+        raise HierdocError(f"{out.parent}: no such directory")
+    if out.exists() and any(path.samefile(out) for path in data_paths(data) or []):
+        raise HierdocError(f"{out}: is one of the files to read")
+    if out.exists() and not overwrite:
+        raise HierdocError(f"{out}: exists; --overwrite replaces it")
 
 
 def _predictions(
     run: str | PathLike[str], data: Data, head: str, text_column: str | None, id_column: str | None
 ) -> Iterator[pa.Table]:
+    if head not in HEADS:
+        raise HierdocError(f"`head` must be one of {', '.join(sorted(HEADS))}, but is {head!r} instead")
     store.read(run, f"heads/{head}")  # a wrong path is told before TensorFlow is loaded
     from hierdoc.encoders.finetuned import load_config
 
     trained = load_config(store.read(run, "finetune").path)["columns"]
     columns = Columns(text=text_column or trained["text"], id=id_column or trained["id"])
+    if id_column is None and columns.id is not None and columns.id not in column_names(data):
+        say(f"no column {columns.id!r} in the data: documents are numbered from 1")
+        columns = Columns(text=columns.text)
     documents = iterate_documents(data, columns)
     batch = _next_batch(documents)  # nor a wrong column after it
     from hierdoc.heads.predictor import Predictor
@@ -90,7 +106,7 @@ def _predictions(
             doc_ids, texts = zip(*batch)
             predictions = predictor.predict(doc_ids, texts, progress)
             if predictor.counted["documents"] == len(batch):
-                say(preview(predictions, PREVIEW))
+                say(preview(predictions.slice(0, PREVIEW), PREVIEW))
             yield predictions
             batch = _next_batch(documents)
     _say_what_was_counted(predictor.counted)
@@ -125,13 +141,15 @@ def _write_csv(batches: Iterator[pa.Table], path: Path) -> None:
 
 
 def _csv_lines(batches: Iterator[pa.Table], file: TextIO) -> None:
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(
+        file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC
+    )  # minimal quoting leaves a lone \r bare
     for number, batch in enumerate(batches):
         if number == 0:
             writer.writerow(batch.schema.names)
         columns = [
-            [str(value) for value in column.to_numpy()] if str(column.type) == "float" else column.to_pylist()
-            for column in batch.columns  # str of a float32 is the shortest text that reads back as the same float32
+            list(column.to_numpy()) if str(column.type) == "float" else column.to_pylist()
+            for column in batch.columns  # a NumPy float32 is written as the shortest text that reads back the same
         ]
         writer.writerows(zip(*columns))
 

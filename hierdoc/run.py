@@ -11,6 +11,7 @@ from os import PathLike
 
 from hierdoc import chunk, cli, embed, evaluate, finetune, train_lstm
 from hierdoc.corpus.documents import Data
+from hierdoc.errors import HierdocError
 from hierdoc.progress import say
 from hierdoc.stages import store
 
@@ -51,6 +52,9 @@ def run_pipeline(
         data, run, text_column, label_column, id_column, split, split_column, encoder, chunk_size, overlap, max_chunks,
         seed, overwrite,
     )  # fmt: skip
+    splits = store.read(run, "chunk").details["documents_by_split"]
+    if missing := [split for split in ("train", "dev", "test") if split not in splits]:
+        raise HierdocError(f"{run}: no document is in {' or '.join(missing)}, and run needs all three; see --split")
     say(f"{run}: 2/5 finetune")
     finetune.finetune_encoder(
         run, epochs, learning_rate, precision, freeze_embeddings, trainable_layers, chunks_per_document, class_weight,

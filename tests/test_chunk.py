@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-
 from conftest import VOCAB, write_csv
+
 from hierdoc import chunk
 from hierdoc.chunk import chunk_documents
 from hierdoc.chunking.tokenizers import load_tokenizer
@@ -89,14 +89,14 @@ def test_the_manifest_says_what_was_found(cut_three, tiny_encoder: str, three: P
     assert found["chunks_dropped_by_class"] == {} and found["dev_taken_from_train"] is False
     assert found["config"]["max_position_embeddings"] == 32
     assert set(stage.parameters) == {
-        "data_sha256", "columns", "split", "encoder", "encoder_sha256", "chunk_size", "overlap", "max_chunks", "seed",
+        "data_sha256", "columns", "split", "encoder_sha256", "chunk_size", "overlap", "max_chunks", "seed",
     }  # fmt: skip
     assert stage.parameters["columns"] == {"text": "text", "label": "label", "id": "id", "split": "split"}
     assert stage.parameters["data_sha256"] == [hashlib.sha256(three.read_bytes()).hexdigest()]
     assert (
         stage.parameters["chunk_size"] == 5
         and stage.parameters["overlap"] == 1
-        and stage.parameters["encoder"] == tiny_encoder
+        and stage.details["encoder"] == tiny_encoder
     )
     assert load_tokenizer(stage.path).tokenize("The cats").token_ids.tolist() == ids("the cat ##s")[1:-1]
 
@@ -227,7 +227,9 @@ def test_a_generated_split_has_the_fractions_and_depends_on_the_seed(tmp_path: P
 
 
 def test_a_given_split_without_dev_takes_it_from_train_aloud(tmp_path: Path, tiny_encoder: str, capsys):
-    rows = given(*[("ab"[n % 2], "train", "cat") for n in range(20)], ("a", "test", "dog"))
+    rng = random.Random(0)
+    texts = [random_words(rng, 10) for _ in range(20)]
+    rows = given(*[("ab"[n % 2], "train", text) for n, text in enumerate(texts)], ("a", "test", "dog"))
     data = write_csv(tmp_path / "data.csv", rows)
     stage = chunk_documents(
         data, tmp_path / "run", id_column="id", split_column="split", encoder=tiny_encoder, chunk_size=5
@@ -235,6 +237,37 @@ def test_a_given_split_without_dev_takes_it_from_train_aloud(tmp_path: Path, tin
     assert stage.details["documents_by_split"] == {"dev": 2, "test": 1, "train": 18}
     assert stage.details["dev_taken_from_train"] is True
     assert "the given split has no dev: 10% of train is taken for it" in capsys.readouterr().err
+
+
+def test_dev_taken_from_train_holds_no_near_duplicate_of_it(tmp_path: Path, tiny_encoder: str, capsys):
+    rng = random.Random(0)
+    texts = [random_words(rng, 12) for _ in range(20)]
+    rows = given(*[("ab"[n % 2], "train", texts[n // 2 % 20]) for n in range(80)], ("a", "test", "dog"))
+    stage = chunk_documents(
+        write_csv(tmp_path / "data.csv", rows),
+        tmp_path / "run",
+        id_column="id",
+        split_column="split",
+        encoder=tiny_encoder,
+        chunk_size=5,
+    )
+    documents = rows_of(stage, "documents")
+    by_split = {name: {row["text"] for row in documents if row["split"] == name} for name in ("train", "dev")}
+    assert by_split["dev"] and not by_split["dev"] & by_split["train"]
+    assert (
+        stage.details["near_duplicates_of_train"] == {} and "near-duplicates of training" not in capsys.readouterr().err
+    )
+
+
+def test_wrong_data_leave_a_finished_stage_as_it_was_even_with_overwrite(tmp_path: Path, tiny_encoder: str):
+    good = write_csv(tmp_path / "good.csv", given(("a", "train", "cat"), ("b", "train", "dog"), ("a", "test", "fish")))
+    bad = write_csv(tmp_path / "bad.csv", given(("a", "train", "cat"), ("", "train", "dog")))
+    settings = {"id_column": "id", "split_column": "split", "encoder": tiny_encoder, "chunk_size": 5}
+    chunk_documents(good, tmp_path / "run", **settings)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run/chunk").iterdir()}
+    with pytest.raises(HierdocError, match="row 2: column 'label' is null"):
+        chunk_documents(bad, tmp_path / "run", **settings, overwrite=True)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run/chunk").iterdir()} == before
 
 
 def test_a_split_that_is_missing_is_said(cut_three, capsys):

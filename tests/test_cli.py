@@ -32,7 +32,7 @@ def parser_for(function, describe=None) -> argparse.ArgumentParser:
         (HierdocError("`x` must be 1"), 2, "error: `x` must be 1\n"),
         (HierdocFailure("no network"), 1, "failed: no network\n"),
         (OSError(28, "No space left on device"), 1, "failed: [Errno 28] No space left on device\n"),
-        (KeyboardInterrupt(), 130, "interrupted; finished stages are kept, and the same command goes on from there\n"),
+        (KeyboardInterrupt(), 130, "interrupted; finished stages and shards are kept\n"),
     ],
 )
 def test_what_goes_wrong_is_one_line_on_stderr_and_an_exit_code(error: BaseException, code: int, line: str, capsys):

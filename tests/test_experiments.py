@@ -24,18 +24,22 @@ def test_the_tables_in_the_readmes_are_what_the_results_say(tmp_path: Path):
 def test_a_changed_figure_is_noticed(tmp_path: Path):
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments/tables.py").write_bytes((ROOT / "experiments/tables.py").read_bytes())
-    for path in RESULTS:
-        copy = tmp_path / path.relative_to(ROOT)
-        copy.parent.mkdir(parents=True)
-        copy.write_bytes(path.read_bytes())
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    changed = re.sub(r"(majority class \| 0\.)5", r"\g<1>6", text)
-    assert changed != text
-    (tmp_path / "README.md").write_text(changed, encoding="utf-8")
-    check = subprocess.run(
-        [sys.executable, "experiments/tables.py", "--check"], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert check.returncode == 1 and "README.md" in check.stdout
+    (tmp_path / "result.json").write_bytes(RESULTS[0].read_bytes())
+    readme = tmp_path / "README.md"
+    readme.write_text("# x\n\n<!-- results: result.json -->\n<!-- end -->\n\nAfter.\n", encoding="utf-8")
+    command = [sys.executable, "experiments/tables.py"]
+
+    def check() -> int:
+        return subprocess.run([*command, "--check"], cwd=tmp_path, capture_output=True, check=False).returncode
+
+    assert check() == 1
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert check() == 0
+    text = readme.read_text(encoding="utf-8")
+    accuracy = f"{json.loads(RESULTS[0].read_text())['metrics']['document_accuracy']:.3f}"
+    assert accuracy in text and text.endswith("<!-- end -->\n\nAfter.\n")
+    readme.write_text(text.replace(accuracy, "0.999"), encoding="utf-8")
+    assert check() == 1
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -10,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from conftest import CONFIG, VOCAB, tiny_rows, write_csv
@@ -19,12 +19,16 @@ from hierdoc import (
     HierdocError,
     chunk_documents,
     embed_chunks,
+    evaluate,
     evaluate_head,
+    finetune,
     finetune_encoder,
+    predict,
     predict_documents,
+    train_lstm,
     train_lstm_head,
 )
-from hierdoc import evaluate, finetune, predict, train_lstm
+from hierdoc import run as run_command
 from hierdoc.stages import store
 
 STAGES = ("chunk", "finetune", "embed", "heads/lstm", "evaluate/lstm")
@@ -157,22 +161,36 @@ def test_a_second_call_of_each_command_does_nothing_and_says_so(tiny_run: Path, 
     assert {path: path.stat().st_mtime_ns for path in tiny_run.rglob("*") if path.is_file()} == before
 
 
+def reseal(stage: Path, **changes) -> None:
+    """Write a stage's manifest anew after its files, or what `changes` names, have been changed on purpose."""
+    manifest = json.loads((stage / store.MANIFEST).read_text())
+    for name, facts in manifest["files"].items():
+        facts |= {"sha256": store.sha256_of(stage / name), "bytes": (stage / name).stat().st_size}
+    manifest |= changes
+    content = {key: value for key, value in manifest.items() if key not in ("fingerprint", "versions")}
+    manifest["fingerprint"] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    (stage / store.MANIFEST).write_text(json.dumps(manifest))
+
+
 def test_shuffled_rows_of_the_chunk_table_change_nothing(tiny_run: Path, tmp_path: Path):
     run = tmp_path / "run"
     shutil.copytree(tiny_run / "chunk", run / "chunk")
-    shutil.copytree(tiny_run / "finetune", run / "finetune")
     (path,) = (run / "chunk").glob("chunks-*.parquet")
     table = pq.read_table(path)
     order = np.random.default_rng(1).permutation(len(table))
     assert (order != np.arange(len(table))).any()
     pq.write_table(table.take(pa.array(order)), path)
-    manifest = json.loads((run / "chunk" / store.MANIFEST).read_text())
-    manifest["files"][path.name]["sha256"] = store.sha256_of(path)
-    (run / "chunk" / store.MANIFEST).write_text(json.dumps(manifest))
+    reseal(run / "chunk")
+    finetune_encoder(run, epochs=1, learning_rate=1e-2, precision="float32")
     embed_chunks(run, precision="float32")
     train_lstm_head(run)
     evaluate_head(run)
-    for name in ("heads/lstm/weights.safetensors", "evaluate/lstm/metrics.json", "evaluate/lstm/predictions.parquet"):
+    for name in (
+        "finetune/encoder.safetensors",
+        "heads/lstm/weights.safetensors",
+        "evaluate/lstm/metrics.json",
+        "evaluate/lstm/predictions.parquet",
+    ):
         assert (run / name).read_bytes() == (tiny_run / name).read_bytes(), name
 
 
@@ -187,9 +205,7 @@ def test_embed_keeps_a_shard_that_an_interrupted_run_has_written(
     for run in (whole, broken):
         chunk_documents(tiny_csv, run, id_column="id", split_column="split", encoder=tiny_encoder, chunk_size=10)
         shutil.copytree(tiny_run / "finetune", run / "finetune")
-        edited = json.loads((run / "finetune" / store.MANIFEST).read_text())
-        edited["parents"]["chunk"] = store.read(run, "chunk").fingerprint
-        (run / "finetune" / store.MANIFEST).write_text(json.dumps(edited))
+        reseal(run / "finetune", parents={"chunk": store.read(run, "chunk").fingerprint})
     embed_chunks(whole, precision="float32")
     assert len(list((whole / "embed").glob("vectors-*.parquet"))) > 3
     original, calls = engine.encode_chunks, []
@@ -204,10 +220,13 @@ def test_embed_keeps_a_shard_that_an_interrupted_run_has_written(
     with pytest.raises(KeyboardInterrupt):
         embed_chunks(broken, precision="float32")
     assert not (broken / "embed" / store.MANIFEST).exists()
+    (broken / "embed/vectors-00001.parquet").write_bytes(
+        b"garbage"
+    )  # what a failing disk may leave of the second shard
     with pytest.raises(HierdocError, match="this stage is not finished"):
         train_lstm_head(broken)
     embed_chunks(broken, precision="float32")
-    assert len(calls) == 3 + len(list((whole / "embed").glob("vectors-*.parquet"))) - 2
+    assert len(calls) == 3 + len(list((whole / "embed").glob("vectors-*.parquet"))) - 1
     assert stage_files(broken) == stage_files(whole)
 
 
@@ -241,20 +260,114 @@ def test_documents_of_a_class_that_train_never_saw_are_wrong_and_named(
     assert metrics["num_documents"] == 6 and sum(map(sum, metrics["confusion_matrix"])) == 4
 
 
-def test_training_needs_documents_for_dev(tmp_path: Path, tiny_encoder: str):
+def test_training_needs_documents_for_dev(tmp_path: Path, tiny_encoder: str, capsys: pytest.CaptureFixture[str]):
+    """All training documents of a class are near-duplicates here, so none of them can be taken for dev."""
     rows = [{**row, "split": "excluded" if row["split"] == "dev" else row["split"]} for row in tiny_rows()]
+    data = write_csv(tmp_path / "d.csv", rows)
+    words = [
+        str(data),
+        str(tmp_path / "run"),
+        "--id-column",
+        "id",
+        "--split-column",
+        "split",
+        "--encoder",
+        tiny_encoder,
+    ]
+    assert run_command.main([*words, "--chunk-size", "10"]) == 2
+    assert "no document is in dev, and run needs all three" in capsys.readouterr().err
+    with pytest.raises(HierdocError, match="has no dev documents"):
+        finetune_encoder(tmp_path / "run")
+    assert not (tmp_path / "run/finetune").exists()
+
+
+def test_evaluate_refuses_a_head_of_an_encoder_that_has_been_replaced(tiny_run: Path, tmp_path: Path):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    finetune_encoder(tmp_path / "run", epochs=0, precision="float32", overwrite=True)
+    with pytest.raises(HierdocError, match="another finetune"):
+        evaluate_head(tmp_path / "run")
+
+
+@pytest.mark.parametrize("function", [evaluate_head, lambda run, head: predict_documents(run, "new.csv", head=head)])
+def test_a_head_is_one_of_those_there_are_and_no_path(tiny_run: Path, function):
+    with pytest.raises(HierdocError, match="`head` must be one of lstm, but is '../finetune' instead"):
+        function(tiny_run, head="../finetune")
+
+
+def test_a_wrong_argument_leaves_finished_training_as_it_was_even_with_overwrite(tiny_run: Path, tmp_path: Path):
     run = tmp_path / "run"
-    chunk_documents(
-        write_csv(tmp_path / "d.csv", rows),
-        run,
-        id_column="id",
-        split_column="split",
-        encoder=tiny_encoder,
-        chunk_size=10,
+    shutil.copytree(tiny_run, run)
+    before = stage_files(run)
+    for arguments in ({"trainable_layers": 99}, {"epochs": 0, "learning_rate": 0.1}, {"seed": -1}):
+        with pytest.raises(HierdocError):
+            finetune_encoder(run, **arguments, overwrite=True)
+    assert stage_files(run) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"learning_rate": 0.1}, {"freeze_embeddings": True}, {"trainable_layers": 1}, {"chunks_per_document": 1}],
+)
+def test_what_has_no_effect_without_training_is_refused(tiny_run: Path, tmp_path: Path, arguments: dict):
+    shutil.copytree(tiny_run / "chunk", tmp_path / "chunk")
+    with pytest.raises(HierdocError, match=f"`{next(iter(arguments))}` has no effect with `epochs` 0"):
+        finetune_encoder(tmp_path, epochs=0, **arguments)
+
+
+def test_predict_numbers_documents_that_have_no_id_column_and_keeps_odd_ids_whole(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    data = write_csv(tmp_path / "new.csv", [{"text": "the cat sat"}, {"text": "a dog ran"}])
+    assert predict_documents(tiny_run, data)["doc_id"].tolist() == ["1", "2"]
+    assert "no column 'id' in the data: documents are numbered from 1" in capsys.readouterr().err
+    odd = ["c\rd", 'say "x", y', "new\nline"]
+    out = predict_documents(tiny_run, pd.DataFrame({"id": odd, "text": ["cat"] * 3}), tmp_path / "p.csv")
+    with out.open(newline="", encoding="utf-8") as file:
+        assert [row["doc_id"] for row in csv.DictReader(file)] == odd
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("p.txt", "`out` must end in .csv, .jsonl, .parquet"),
+        ("missing/p.csv", "missing: no such directory"),
+        ("folder.csv", "folder.csv: must be a file, but is a directory instead"),
+        ("new.csv", "new.csv: is one of the files to read"),
+        ("there.csv", "there.csv: exists; --overwrite replaces it"),
+    ],
+)
+def test_a_place_where_predictions_can_not_go_is_told_first(tiny_run: Path, tmp_path: Path, out: str, message: str):
+    data = write_csv(tmp_path / "new.csv", [{"id": "a", "text": "the cat sat"}])
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "there.csv").write_text("mine")
+    with pytest.raises(HierdocError) as error:
+        predict_documents(tiny_run, data, tmp_path / out)
+    assert message in str(error.value)
+    assert (tmp_path / "there.csv").read_text() == "mine" and data.read_text().startswith("id,text")
+
+
+def test_balanced_weights_follow_the_chunks_that_are_drawn(
+    tmp_path: Path, tiny_encoder: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Documents of class a have many chunks and of class b one; with one drawn of each document both weigh the same."""
+    from hierdoc.learning import encoder as training
+
+    rows = []
+    for number in range(20):
+        words = "cat sat far and ran " * (12 if number % 2 else 1)
+        rows.append({"text": words, "label": "ab"[number % 2 == 0], "split": "dev" if number > 15 else "train"})
+    run = tmp_path / "run"
+    data = write_csv(tmp_path / "d.csv", rows)
+    chunk_documents(data, run, split_column="split", encoder=tiny_encoder, chunk_size=10)
+    seen = []
+    monkeypatch.setattr(
+        training,
+        "make_batches",
+        lambda plan, rows, label_ids, weights: seen.append(weights) or (_ for _ in ()).throw(KeyboardInterrupt),
     )
-    assert store.read(run, "chunk").details["dev_taken_from_train"]
-    frame = pq.read_table(next((run / "chunk").glob("documents-*.parquet")))
-    assert len(frame.filter(pc.equal(frame["split"], "dev"))) == 3  # 10 % of 27, as rounding goes
+    with pytest.raises(KeyboardInterrupt):
+        finetune_encoder(run, epochs=1, chunks_per_document=1, class_weight="balanced", precision="float32")
+    assert seen[0].tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -289,7 +402,7 @@ def test_frozen_weights_stay_as_they_were_and_the_others_move(tiny_run: Path, tm
     finetune_encoder(tmp_path, epochs=1, learning_rate=1e-2, precision="float32", chunks_per_document=1, **arguments)
     after = load_file(tmp_path / "finetune/encoder.safetensors")
     seed_tensorflow(0)
-    before = ENCODERS["bert"](find_encoder(store.read(tmp_path, "chunk").parameters["encoder"]).config).arrays()
+    before = ENCODERS["bert"](find_encoder(store.read(tmp_path, "chunk").details["encoder"]).config).arrays()
     moved = {name for name in before if (before[name] != after[name]).any()}
     layers = {
         "freeze_embeddings": {"0", "1"},

@@ -104,8 +104,15 @@ class WordPieceTokenizer:
 
 
 def read_vocab(vocab_path: Path) -> list[str]:
-    """Return a vocab.txt's tokens in order of their ids."""
-    lines = vocab_path.read_bytes().decode("utf-8").split("\n")  # a token may be another kind of line end
+    """Return a vocab.txt's tokens in order of their ids.
+
+    Raises:
+        HierdocError: the file is not UTF-8.
+    """
+    try:
+        lines = vocab_path.read_bytes().decode("utf-8").split("\n")  # a token may be another kind of line end
+    except UnicodeDecodeError as error:
+        raise HierdocError(f"{vocab_path}: is not UTF-8 at byte {error.start}: {error.reason}") from None
     if lines and lines[-1] == "":
         lines.pop()
     return [line.strip() for line in lines]

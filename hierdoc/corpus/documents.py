@@ -84,7 +84,7 @@ def data_sha256(data: Data) -> list[str]:
     """Return the SHA-256 of each file's bytes (of the rows, for a DataFrame): what makes two inputs the same."""
     paths = data_paths(data)
     if paths is None:
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(repr([str(name) for name in data.columns]).encode("utf-8", "surrogatepass"))  # type: ignore[union-attr]
         for row in data.itertuples(index=False):  # type: ignore[union-attr]
             digest.update(repr(tuple(row)).encode("utf-8", "surrogatepass"))
         return [digest.hexdigest()]
@@ -153,8 +153,29 @@ def _rows(data: Data, columns: Columns) -> Iterator[tuple[str, tuple[Any, Any, A
         yield from (_csv_rows if path.suffix.lower() == ".csv" else _parquet_rows)(path, columns)
 
 
+def column_names(data: Data) -> list[str]:
+    """Return the columns of `data` (of its first file); none where the file can't be read as what its name says.
+
+    Raises:
+        HierdocError: as `data_paths`.
+    """
+    paths = data_paths(data)
+    if paths is None:
+        return [str(name) for name in data.columns]  # type: ignore[union-attr]
+    if paths[0].suffix.lower() == ".csv":
+        with paths[0].open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            return next(csv.reader(file), [])
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_schema(paths[0]).names
+    except pa.ArrowInvalid:
+        return []
+
+
 def _required(value: Any, column: str, place: str) -> str:
-    if value is None:
+    if value is None or (isinstance(value, float) and value != value):  # a Parquet file's NaN, as a DataFrame's
         raise HierdocError(f"{place}: column {column!r} is null")
     if isinstance(value, (list, tuple, dict, set, bytes)) or getattr(value, "shape", ()) != ():
         raise HierdocError(f"{place}: column {column!r} must hold one value, but holds {value!r} instead")
@@ -178,6 +199,8 @@ def _check_unicode(text: str, column: str, place: str) -> None:
 
 def _pick(header: Sequence[str], columns: Columns, place: str) -> list[int | None]:
     """Return the position of the text, label, id and split column; None for those not asked for."""
+    if columns.text == columns.label:
+        raise HierdocError(f"{place}: column {columns.text!r} can't be both the text and the label")
     for name in columns.named():
         if list(header).count(name) != 1:
             trouble = "stands twice" if name in header else "is missing"
@@ -197,8 +220,9 @@ def _csv_rows(path: Path, columns: Columns) -> Iterator[tuple[str, tuple[Any, An
                 raise HierdocError(f"{path}: the file is empty")
             places = _pick(header, columns, str(path))
             for fields in reader:
-                if not fields:
+                if not fields and len(header) > 1:
                     continue  # a blank line
+                fields = fields or [""]
                 row += 1
                 if len(fields) != len(header):
                     raise HierdocError(

@@ -66,11 +66,13 @@ def make_split(
     return split
 
 
-def take_given_split(given: Sequence[str], labels: Sequence[str], seed: int) -> tuple[list[str], bool]:
+def take_given_split(
+    given: Sequence[str], labels: Sequence[str], seed: int, groups: Sequence[int] | None = None
+) -> tuple[list[str], bool]:
     """Return (the split of each document, whether dev was taken from train).
 
     `given` holds train, dev (or validation, valid, val), test or excluded. Without any dev, 10 % of train becomes dev,
-    stratified, by `seed`.
+    stratified, by `seed`, and documents of one of `groups` stay together.
 
     Raises:
         HierdocError: another value; no document for train.
@@ -86,7 +88,12 @@ def take_given_split(given: Sequence[str], labels: Sequence[str], seed: int) -> 
     if "dev" in split:
         return split, False
     train = [index for index, value in enumerate(split) if value == "train"]
-    parts = make_split([labels[index] for index in train], (1 - DEV_FROM_TRAIN, DEV_FROM_TRAIN, 0), seed)
+    parts = make_split(
+        [labels[index] for index in train],
+        (1 - DEV_FROM_TRAIN, DEV_FROM_TRAIN, 0),
+        seed,
+        None if groups is None else [groups[index] for index in train],
+    )
     for index, part in zip(train, parts, strict=True):
         split[index] = part
     return split, True

@@ -82,6 +82,19 @@ def _activation(name: str) -> Any:
     return activations[name]
 
 
+def check_trainable_layers(trainable_layers: int | None, num_layers: int) -> None:
+    """Check how many of `num_layers` are to be trained; None is all.
+
+    Raises:
+        HierdocError: `trainable_layers` is not between 0 and `num_layers`.
+    """
+    if trainable_layers is not None and not 0 <= trainable_layers <= num_layers:
+        raise HierdocError(
+            f"`trainable_layers` must be between 0 and {num_layers}, the encoder's layers, "
+            f"but is {trainable_layers} instead"
+        )
+
+
 class BertEncoder:
     """A BERT with its weights on this process's device; call it with token ids and a mask.
 
@@ -152,10 +165,7 @@ class BertEncoder:
             HierdocError: `trainable_layers` is not between 0 and the number of layers.
         """
         num_layers = self.config["num_hidden_layers"]
-        if trainable_layers is not None and not 0 <= trainable_layers <= num_layers:
-            raise HierdocError(
-                f"`trainable_layers` must be between 0 and {num_layers}, the encoder's layers, but is {trainable_layers} instead"
-            )
+        check_trainable_layers(trainable_layers, num_layers)
         frozen = ["embeddings."] if freeze_embeddings or trainable_layers is not None else []
         first = num_layers - trainable_layers if trainable_layers is not None else 0
         frozen += [f"encoder.layer.{layer}." for layer in range(first)]

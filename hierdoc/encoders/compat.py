@@ -74,7 +74,6 @@ def load_bert() -> ModuleType:
     load_tensorflow()
     if "bert" not in sys.modules:
         import tf_keras
-
         from tensorflow.python import keras as private_keras
 
         names = (PRIVATE_KERAS, f"{PRIVATE_KERAS}.backend")

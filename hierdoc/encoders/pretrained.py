@@ -45,7 +45,7 @@ class EncoderSource:
     """Where an encoder comes from; nothing but its small files has been read.
 
     Attributes:
-        name: as the person gave it.
+        name: as the person gave it, paths made absolute.
         config: Hugging Face's keys, complete.
         vocab_path: its vocab.txt.
         lower_case: whether its text is lower-cased and stripped of accents.
@@ -129,7 +129,7 @@ def _source(name: str, config_path: Path, vocab_path: Path, weights_path: Path |
     for path in (vocab_path, *weight_files):
         digest.update(bytes.fromhex(sha256_of(path)))
     return EncoderSource(
-        name=name,
+        name=_lasting_name(name),
         config=config,
         vocab_path=vocab_path,
         lower_case=_lower_case(vocab_path, vocab),
@@ -138,18 +138,31 @@ def _source(name: str, config_path: Path, vocab_path: Path, weights_path: Path |
     )
 
 
+def _lasting_name(name: str) -> str:
+    """Return a name that means the same encoder from any working directory."""
+    if name == "minilm":
+        return name
+    prefix = RANDOM_PREFIX if name.startswith(RANDOM_PREFIX) else ""
+    return prefix + str(Path(name.removeprefix(prefix)).resolve())
+
+
 def _must_exist(path: Path, what: str) -> None:
     if not path.is_file():
         raise HierdocError(f"{path}: no such file, and {what} needs it")
 
 
-def _complete_config(path: Path, google: bool) -> dict[str, Any]:
+def _read_object(path: Path) -> dict[str, Any]:
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise HierdocError(f"{path}: is not JSON: {error}") from None
-    if not isinstance(given, dict):
-        raise HierdocError(f"{path}: must be a JSON object, but is {type(given).__name__} instead")
+    if not isinstance(value, dict):
+        raise HierdocError(f"{path}: must be a JSON object, but is {type(value).__name__} instead")
+    return value
+
+
+def _complete_config(path: Path, google: bool) -> dict[str, Any]:
+    given = _read_object(path)
     if given.get("model_type", "bert") != "bert":
         raise HierdocError(f"{path}: model_type must be 'bert', but is {given['model_type']!r} instead")
     if given.get("position_embedding_type", "absolute") != "absolute":
@@ -162,6 +175,17 @@ def _complete_config(path: Path, google: bool) -> dict[str, Any]:
     config = {key: given[key] for key in REQUIRED_KEYS} | {
         key: given.get(key, value) for key, value in DEFAULT_KEYS.items()
     }
+    for key, value in config.items():
+        kind = str if key == "hidden_act" else float if isinstance(DEFAULT_KEYS.get(key), float) else int
+        if not isinstance(value, (float, int) if kind is float else kind) or (kind is int and value < 1):
+            raise HierdocError(
+                f"{path}: {key} must be {kind.__name__}{' above 0' if kind is int else ''}, but is {value!r} instead"
+            )
+    if config["hidden_size"] % config["num_attention_heads"]:
+        raise HierdocError(
+            f"{path}: hidden_size must be a multiple of num_attention_heads ({config['num_attention_heads']}), "
+            f"but is {config['hidden_size']} instead"
+        )
     if google and config["hidden_act"] == "gelu":
         config["hidden_act"] = "gelu_new"  # Google's "gelu" is the tanh approximation, Hugging Face's the exact one
     return config
@@ -171,7 +195,7 @@ def _lower_case(vocab_path: Path, vocab: list[str]) -> bool:
     """Return what tokenizer_config.json says or, without one, whether the vocabulary has no upper-case letter."""
     beside = vocab_path.with_name("tokenizer_config.json")
     if beside.exists():
-        said = json.loads(beside.read_text(encoding="utf-8")).get("do_lower_case")
+        said = _read_object(beside).get("do_lower_case")
         if said is not None:
             return bool(said)
     return not any(token != token.lower() for token in vocab if not (token.startswith("[") and token.endswith("]")))
@@ -183,8 +207,8 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
 
     try:
         arrays = load_file(path)
-    except SafetensorError as error:
-        raise HierdocError(f"{path}: is not a safetensors file: {error}") from None
+    except (SafetensorError, TypeError) as error:  # TypeError: a type that NumPy lacks, such as bfloat16
+        raise HierdocError(f"{path}: can't be read as safetensors of NumPy's types: {error}") from None
     return {name.removeprefix("bert."): array.astype(np.float32, copy=False) for name, array in arrays.items()}
 
 

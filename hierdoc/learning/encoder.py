@@ -52,7 +52,9 @@ def train_encoder(
     ]
     schedule = warmup_linear(parameters["learning_rate"], sum(map(len, plans)))
     optimizer = tf.keras.optimizers.Adam(schedule, epsilon=1e-7)
-    weights = classification.class_weights(train.label_ids, num_classes, parameters["class_weight"] == "balanced")
+    drawn = np.concatenate([members for plan in plans for _, members in plan])
+    balanced = parameters["class_weight"] == "balanced"
+    weights = classification.class_weights(train.label_ids[drawn], num_classes, balanced)
     encode = build_engine(encoder, parameters["precision"])
 
     def forward(token_ids: Any, mask: Any, training: bool) -> Any:

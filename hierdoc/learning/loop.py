@@ -69,7 +69,9 @@ def make_step(
             loss = weighted_loss(forward(*inputs, training=True), label_ids, weights)
         return loss, tape.gradient(loss, variables)
 
-    @tf.function(autograph=False, reduce_retracing=True)  # apart, so that it is not traced for each length of the inputs
+    @tf.function(
+        autograph=False, reduce_retracing=True
+    )  # apart, so that it is not traced for each length of the inputs
     def apply(gradients: list[Any]) -> None:
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
 

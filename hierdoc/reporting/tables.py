@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+WIDEST = 80  # characters of a cell; longer ones are cut, with …
+
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Return the rows as columns of text: the first column to the left, numbers to the right, floats with 3 decimals."""
-    cells = [list(header)] + [[f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    cells = [[_shown(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     lines = [
         "  ".join(
@@ -18,6 +20,13 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     ]
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _shown(cell: Any) -> str:
+    if isinstance(cell, float):
+        return f"{cell:.3f}"
+    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(cell))
+    return text if len(text) <= WIDEST else text[: WIDEST - 1] + "…"
 
 
 def preview(predictions: Any, num_documents: int) -> str:

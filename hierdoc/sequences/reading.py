@@ -97,11 +97,14 @@ def read_chunks(chunk: FinishedStage, split: str) -> TrainingChunks:
     ids = label_ids([labels[0] for labels in documents["labels"].to_pylist()], chunk.details["labels"])
     rows: list[np.ndarray] = []
     owners: list[int] = []
+    places: list[int] = []
     for path in chunk.files("chunks-"):
-        table = tables.read_tables([path], ["doc_id", "token_ids", "split"])
+        table = tables.read_tables([path], ["doc_id", "chunk_index", "token_ids", "split"])
         table = table.filter(pc.equal(table["split"], split))
         if len(table):
             rows += tables.ragged_of(table["token_ids"])
             owners += [number[doc_id] for doc_id in table["doc_id"].to_pylist()]
-    document_of = np.asarray(owners, np.int64)
+            places += table["chunk_index"].to_pylist()
+    order = np.lexsort((np.asarray(places, np.int64), np.asarray(owners, np.int64)))  # whatever the order of the rows
+    rows, document_of = [rows[at] for at in order], np.asarray(owners, np.int64)[order]
     return TrainingChunks(rows, np.asarray([len(row) for row in rows], np.int64), document_of, ids[document_of])

@@ -7,6 +7,7 @@ A stage directory is finished when it holds `manifest.json`, which is written la
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import importlib.metadata
 import json
@@ -14,6 +15,7 @@ import os
 import platform
 import resource
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -21,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hierdoc.errors import HierdocError
+from hierdoc.errors import HierdocError, HierdocFailure
 from hierdoc.progress import say
 
 SCHEMA_VERSION = 1
@@ -70,12 +72,15 @@ class OpenStage:
         self.path, self.name = path, name
         self._parameters, self._parents = parameters, parents
         self._started = time.monotonic()
+        self._lock = _lock(path)
 
     def finish(self, details: Mapping[str, Any], timings: Mapping[str, float] | None = None) -> FinishedStage:
         """Hash the files, write timings.json and, last, the manifest; return the finished stage."""
         own_files = (MANIFEST, STARTED, TIMINGS)
         names = sorted(
-            entry.name for entry in self.path.iterdir() if entry.name not in own_files and entry.suffix != ".partial"
+            entry.name
+            for entry in self.path.iterdir()
+            if entry.is_file() and entry.name not in own_files and entry.suffix != ".partial"
         )
         manifest: dict[str, Any] = {
             "stage": self.name,
@@ -95,7 +100,18 @@ class OpenStage:
         write_json(self.path / TIMINGS, {**own, **(timings or {})})
         write_json(self.path / MANIFEST, manifest)
         (self.path / STARTED).unlink()
+        self._lock.close()
         return FinishedStage(self.path, manifest)
+
+
+def is_finished(run: str | os.PathLike[str], name: str) -> bool:
+    """Return whether the stage `name` of `run` has a manifest, of whatever parameters.
+
+    Raises:
+        HierdocError: `run` is a file.
+    """
+    _check_run(Path(run))
+    return (Path(run) / name / MANIFEST).exists()
 
 
 def begin(
@@ -119,8 +135,7 @@ def begin(
             holds files of another origin; two parents come from different runs of their common parent.
     """
     run = Path(run)
-    if run.exists() and not run.is_dir():
-        raise HierdocError(f"{run}: the run directory must not be a file")
+    _check_run(run)
     wanted = json.loads(json.dumps(dict(parameters)))
     fingerprints = {parent: stage.fingerprint for parent, stage in parents.items()}
     check_common_ancestry(run, parents)
@@ -131,7 +146,9 @@ def begin(
     if path.exists() and any(path.iterdir()) and not ours:
         raise HierdocError(f"{path}: holds files that are not of a stage; move them or choose another run directory")
     if overwrite and ours:
+        lock = _lock(path)
         _remove(path)
+        lock.close()
     if (path / MANIFEST).exists():
         finished = read(run, name)
         _check_same(finished, wanted, fingerprints)
@@ -140,7 +157,7 @@ def begin(
     started = {"parameters": wanted, "parents": fingerprints, "schema_version": SCHEMA_VERSION}
     if (path / STARTED).exists():
         if _read_json(path / STARTED) == started:
-            say(f"{path}: going on where an earlier run stopped")
+            say(f"{path}: an earlier run did not finish this stage; the shards that it finished are kept")
         else:
             say(f"{path}: unfinished work with other parameters is removed")
             _remove(path)
@@ -178,9 +195,16 @@ def read(run: str | os.PathLike[str], name: str) -> FinishedStage:
         state = "is not finished" if (path / STARTED).exists() else "is missing"
         raise HierdocError(f"{path}: this stage {state}; make it with: {make}")
     manifest = _read_json(path / MANIFEST)
+    if not isinstance(manifest, dict) or "schema_version" not in manifest:
+        raise HierdocError(f"{path / MANIFEST}: is not a manifest; make it again with: {make} --overwrite")
     if manifest.get("schema_version") != SCHEMA_VERSION:
         raise HierdocError(
             f"{path}: written with schema version {manifest.get('schema_version')}, and this hierdoc reads {SCHEMA_VERSION}"
+        )
+    content = {key: value for key, value in manifest.items() if key not in ("fingerprint", "versions")}
+    if manifest.get("fingerprint") != _fingerprint(content):
+        raise HierdocError(
+            f"{path / MANIFEST}: has changed since it was written; make it again with: {make} --overwrite"
         )
     for file, facts in manifest["files"].items():
         if not (path / file).exists() or sha256_of(path / file) != facts["sha256"]:
@@ -246,6 +270,32 @@ def _check_same(finished: FinishedStage, wanted: dict[str, Any], parents: dict[s
             raise HierdocError(f"{finished.path}: was made from another {parent}; --overwrite makes it again")
 
 
+def _check_run(run: Path) -> None:
+    if run.exists() and not run.is_dir():
+        raise HierdocError(f"{run}: the run directory must not be a file")
+
+
+def _lock(path: Path) -> Any:
+    """Return an open file that keeps other processes from writing the stage at `path` until it is closed.
+
+    Raises:
+        HierdocFailure: another process holds it; the message says which.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = (path.parent / f".{path.name}.lock").open("a+", encoding="utf-8")
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read().strip()
+        file.close()
+        raise HierdocFailure(f"{path}: process {holder} is writing this stage; wait for it, or stop it") from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
+
+
 def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "…"
@@ -261,6 +311,11 @@ def _versions() -> dict[str, str]:
     for name in VERSIONS_OF:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
+    root = Path(__file__).parents[2]
+    if (root / ".git").exists():
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            command = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"]
+            versions["commit"] = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     return versions
 
 

@@ -12,10 +12,10 @@ from hierdoc.stages.store import atomic
 
 def save_weights(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write named float32 arrays as safetensors, atomically, in order of their names."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     with atomic(path) as partial:
-        save_file({name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}, partial)
+        partial.write_bytes(save({name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}))
 
 
 def load_weights(path: Path) -> dict[str, np.ndarray]:

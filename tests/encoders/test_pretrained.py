@@ -271,7 +271,7 @@ def test_a_directory_without_a_configuration_is_refused(tmp_path: Path):
 
 def test_weights_that_are_not_safetensors_are_refused(hugging_face_folder: Path):
     (hugging_face_folder / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
-    with pytest.raises(HierdocError, match=r"model\.safetensors: is not a safetensors file"):
+    with pytest.raises(HierdocError, match=r"model\.safetensors: can't be read as safetensors"):
         find_encoder(str(hugging_face_folder)).load_weights()
 
 

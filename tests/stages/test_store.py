@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hierdoc.errors import HierdocError
@@ -129,7 +133,10 @@ def test_an_unfinished_stage_goes_on_from_its_pieces(tmp_path: Path, capsys):
     again = begin(tmp_path, "embed", PARAMETERS, {})
     assert isinstance(again, OpenStage)
     assert (again.path / "vectors-00000.parquet").read_bytes() == b"piece"
-    assert capsys.readouterr().err == f"{tmp_path / 'embed'}: going on where an earlier run stopped\n"
+    assert (
+        capsys.readouterr().err
+        == f"{tmp_path / 'embed'}: an earlier run did not finish this stage; the shards that it finished are kept\n"
+    )
     assert list(again.finish({}).manifest["files"]) == ["vectors-00000.parquet"]
 
 
@@ -368,3 +375,42 @@ def test_json_is_readable_utf8(tmp_path: Path):
 
 def test_the_peak_memory_is_in_mebibytes():
     assert 10 < store.peak_memory_mib() < 1_000_000
+
+
+def test_an_edited_manifest_is_refused(tmp_path: Path):
+    make(tmp_path)
+    manifest = json.loads((tmp_path / "chunk" / store.MANIFEST).read_text())
+    manifest["details"] = {"labels": ["b", "a"]}
+    (tmp_path / "chunk" / store.MANIFEST).write_text(json.dumps(manifest))
+    assert "manifest.json: has changed since it was written; make it again with" in refusal(
+        store.read, tmp_path, "chunk"
+    )
+    (tmp_path / "chunk" / store.MANIFEST).write_text("[]")
+    assert "manifest.json: is not a manifest" in refusal(store.read, tmp_path, "chunk")
+
+
+def test_a_folder_that_appears_in_an_open_stage_is_not_of_it(tmp_path: Path):
+    stage = begin(tmp_path, "chunk", PARAMETERS, {})
+    (stage.path / ".ipynb_checkpoints").mkdir()
+    assert list(stage.finish({}).manifest["files"]) == []
+
+
+def test_a_second_process_is_told_who_writes_the_stage(tmp_path: Path):
+    begin(tmp_path, "chunk", PARAMETERS, {})
+    code = "import sys; from hierdoc.stages.store import begin; begin(sys.argv[1], 'chunk', {}, {}, overwrite=True)"
+    stage = begin(tmp_path, "embed", PARAMETERS, {})
+    for name in ("chunk", "embed"):
+        done = subprocess.run(
+            [sys.executable, "-c", code.replace("'chunk'", repr(name)), str(tmp_path)], capture_output=True, text=True
+        )
+        wanted = f"{tmp_path / name}: process {os.getpid()} is writing this stage; wait for it, or stop it"
+        assert (wanted in done.stderr) == (name == "embed"), done.stderr
+    assert (stage.path / store.STARTED).exists()
+
+
+def test_weights_can_be_read_by_those_who_may_read_the_rest(tmp_path: Path):
+    from hierdoc.stages.weights import save_weights
+
+    save_weights(tmp_path / "weights.safetensors", {"a": np.zeros(1, np.float32)})
+    (tmp_path / "other").write_text("")
+    assert (tmp_path / "weights.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
