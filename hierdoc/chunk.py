@@ -74,9 +74,8 @@ def chunk_documents(
         "max_chunks": max_chunks,
         "seed": seed,
     }
-    if overwrite or not store.is_finished(
-        run, "chunk"
-    ):  # what is wrong with the data is told before anything is removed
+    # What is wrong with the data is told before anything is removed.
+    if not store.is_finished(run, "chunk") or overwrite:
         documents = read_documents(data, columns)
         split_of, found = _split_documents(documents, fractions, seed)
         order = _check_labels(documents, split_of, found)
