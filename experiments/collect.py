@@ -14,7 +14,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-from hierdoc.stages import store
+from hierdoc.stages import files, store
 
 STAGES = ("chunk", "finetune", "embed", "heads/{head}", "evaluate/{head}")
 
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--head", default="lstm")
     arguments = parser.parse_args()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    store.write_json(arguments.out, collect(arguments.run, arguments.dataset, arguments.command, arguments.head))
+    files.write_json(arguments.out, collect(arguments.run, arguments.dataset, arguments.command, arguments.head))
     print(f"{arguments.out}: written")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from hierdoc import cli
 from hierdoc.errors import HierdocError
 from hierdoc.heads import HEADS
-from hierdoc.stages import store, tables
+from hierdoc.stages import files, store, tables
 
 
 def evaluate_head(
@@ -57,7 +57,7 @@ def evaluate_head(
     model, config = load_head(parents[f"heads/{head}"].path)
     probs = document_probs(model, held_out.documents, len(config["labels"]))
     metrics = {"head": head, "split": split, **_measure(held_out, probs, config["labels"], chunk, split)}
-    store.write_json(stage.path / "metrics.json", metrics)
+    files.write_json(stage.path / "metrics.json", metrics)
     table = tables.predictions_table(
         held_out.documents.doc_ids, probs, held_out.documents.num_chunks, config["labels"], held_out.labels
     )

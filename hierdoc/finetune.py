@@ -18,7 +18,7 @@ from hierdoc.encoders.bert import check_trainable_layers
 from hierdoc.encoders.pretrained import find_encoder
 from hierdoc.errors import HierdocError
 from hierdoc.learning.seeds import check_seed
-from hierdoc.stages import store
+from hierdoc.stages import files, store
 
 CLASS_WEIGHTS = ("none", "balanced")
 WIDE_ENCODER = 768  # from this hidden size on, BERT's own learning rate; smaller encoders learn faster
@@ -157,7 +157,7 @@ def _save(
         "overlap": chunk.parameters["overlap"],
         "max_chunks": chunk.parameters["max_chunks"],
     }
-    store.write_json(stage.path / "config.json", config)
+    files.write_json(stage.path / "config.json", config)
 
 
 def build_parser() -> argparse.ArgumentParser:

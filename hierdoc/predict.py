@@ -21,7 +21,7 @@ from hierdoc.errors import HierdocError
 from hierdoc.heads import HEADS
 from hierdoc.progress import bar, say, warn
 from hierdoc.reporting.tables import preview
-from hierdoc.stages import store
+from hierdoc.stages import files, store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,7 @@ def predict_documents(
         import pyarrow as pa
 
         return pa.concat_tables(batches).to_pandas()
-    with store.atomic(out) as partial:
+    with files.atomic(out) as partial:
         _WRITERS[out.suffix.lower()](batches, partial)
     return out
 

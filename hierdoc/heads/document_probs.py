@@ -14,7 +14,7 @@ from hierdoc.heads import HEADS
 from hierdoc.objectives.classification import softmax
 from hierdoc.sequences.batches import batches_in_order
 from hierdoc.sequences.grouping import DocumentVectors
-from hierdoc.stages.store import write_json
+from hierdoc.stages.files import write_json
 from hierdoc.stages.weights import load_weights, save_weights
 
 

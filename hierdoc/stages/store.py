@@ -7,7 +7,6 @@ A stage directory is finished when it holds `manifest.json`, which is written la
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import importlib.metadata
 import json
@@ -18,13 +17,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hierdoc.errors import HierdocError, HierdocFailure
+from hierdoc.errors import HierdocError
 from hierdoc.progress import say
+from hierdoc.stages.files import lock, read_object, sha256_of, write_json
 
 SCHEMA_VERSION = 1
 MANIFEST, STARTED, TIMINGS = "manifest.json", "started.json", "timings.json"
@@ -72,7 +72,7 @@ class OpenStage:
         self.path, self.name = path, name
         self._parameters, self._parents = parameters, parents
         self._started = time.monotonic()
-        self._lock = _lock(path)
+        self._lock = lock(path)
 
     def finish(self, details: Mapping[str, Any], timings: Mapping[str, float] | None = None) -> FinishedStage:
         """Hash the files, write timings.json and, last, the manifest; return the finished stage."""
@@ -146,9 +146,9 @@ def begin(
     if path.exists() and any(path.iterdir()) and not ours:
         raise HierdocError(f"{path}: holds files that are not of a stage; move them or choose another run directory")
     if overwrite and ours:
-        lock = _lock(path)
+        held = lock(path)
         _remove(path)
-        lock.close()
+        held.close()
     if (path / MANIFEST).exists():
         finished = read(run, name)
         _check_same(finished, wanted, fingerprints)
@@ -156,7 +156,7 @@ def begin(
         return finished
     started = {"parameters": wanted, "parents": fingerprints, "schema_version": SCHEMA_VERSION}
     if (path / STARTED).exists():
-        if _read_json(path / STARTED) == started:
+        if read_object(path / STARTED) == started:
             say(f"{path}: an earlier run did not finish this stage; the shards that it finished are kept")
         else:
             say(f"{path}: unfinished work with other parameters is removed")
@@ -194,8 +194,8 @@ def read(run: str | os.PathLike[str], name: str) -> FinishedStage:
     if not (path / MANIFEST).exists():
         state = "is not finished" if (path / STARTED).exists() else "is missing"
         raise HierdocError(f"{path}: this stage {state}; make it with: {make}")
-    manifest = _read_json(path / MANIFEST)
-    if not isinstance(manifest, dict) or "schema_version" not in manifest:
+    manifest = read_object(path / MANIFEST)
+    if "schema_version" not in manifest:
         raise HierdocError(f"{path / MANIFEST}: is not a manifest; make it again with: {make} --overwrite")
     if manifest.get("schema_version") != SCHEMA_VERSION:
         raise HierdocError(
@@ -227,31 +227,6 @@ def check_common_ancestry(run: Path, parents: Mapping[str, FinishedStage]) -> No
                 )
 
 
-@contextlib.contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block ends well, sync it and rename it to `path`."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically; NaN is refused."""
-    with atomic(path) as partial:
-        partial.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def peak_memory_mib() -> float:
     """Return the most memory this process has held so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -275,27 +250,6 @@ def _check_run(run: Path) -> None:
         raise HierdocError(f"{run}: the run directory must not be a file")
 
 
-def _lock(path: Path) -> Any:
-    """Return an open file that keeps other processes from writing the stage at `path` until it is closed.
-
-    Raises:
-        HierdocFailure: another process holds it; the message says which.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = (path.parent / f".{path.name}.lock").open("a+", encoding="utf-8")
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        holder = file.read().strip()
-        file.close()
-        raise HierdocFailure(f"{path}: process {holder} is writing this stage; wait for it, or stop it") from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
-    return file
-
-
 def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "…"
@@ -317,13 +271,6 @@ def _versions() -> dict[str, str]:
             command = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"]
             versions["commit"] = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     return versions
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise HierdocError(f"{path}: is not JSON: {error}") from None
 
 
 def _remove(path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hierdoc.stages.store import atomic
+from hierdoc.stages.files import atomic
 
 DOCUMENTS = pa.schema(
     [

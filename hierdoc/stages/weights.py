@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hierdoc.errors import HierdocError
-from hierdoc.stages.store import atomic
+from hierdoc.stages.files import atomic
 
 
 def save_weights(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hierdoc.errors import HierdocError
-from hierdoc.stages import store
+from hierdoc.stages import files, store
 from hierdoc.stages.store import FinishedStage, OpenStage, begin, read
 
 PARAMETERS = {"chunk_size": 200, "overlap": 0, "columns": {"text": "text", "id": None}, "data": ["x", "y"]}
@@ -348,11 +348,11 @@ def test_partial_files_of_a_killed_run_are_no_part_of_the_stage(tmp_path: Path):
 
 def test_atomic_writes_all_or_leaves_what_was_there(tmp_path: Path):
     path = tmp_path / "file"
-    with store.atomic(path) as partial:
+    with files.atomic(path) as partial:
         partial.write_bytes(b"one")
         assert not path.exists()
     assert path.read_bytes() == b"one"
-    with pytest.raises(ZeroDivisionError), store.atomic(path) as partial:
+    with pytest.raises(ZeroDivisionError), files.atomic(path) as partial:
         partial.write_bytes(b"two")
         1 / 0
     assert path.read_bytes() == b"one"
@@ -363,12 +363,12 @@ def test_atomic_writes_all_or_leaves_what_was_there(tmp_path: Path):
 def test_numbers_that_json_has_not_are_refused(value: object, tmp_path: Path):
     path = tmp_path / "x.json"
     with pytest.raises(ValueError, match="JSON"):
-        store.write_json(path, {"loss": value})
+        files.write_json(path, {"loss": value})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_json_is_readable_utf8(tmp_path: Path):
-    store.write_json(tmp_path / "x.json", {"label": "Größe 中"})
+    files.write_json(tmp_path / "x.json", {"label": "Größe 中"})
     text = (tmp_path / "x.json").read_bytes().decode("utf-8")
     assert "Größe 中" in text and text.endswith("}\n") and json.loads(text) == {"label": "Größe 中"}
 
@@ -386,7 +386,7 @@ def test_an_edited_manifest_is_refused(tmp_path: Path):
         store.read, tmp_path, "chunk"
     )
     (tmp_path / "chunk" / store.MANIFEST).write_text("[]")
-    assert "manifest.json: is not a manifest" in refusal(store.read, tmp_path, "chunk")
+    assert "manifest.json: must be a JSON object" in refusal(store.read, tmp_path, "chunk")
 
 
 def test_a_folder_that_appears_in_an_open_stage_is_not_of_it(tmp_path: Path):

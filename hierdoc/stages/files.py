@@ -1,0 +1,75 @@
+"""Files that are written whole or not at all, read with a clear word when they are not what they should be, and locked."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hierdoc.errors import HierdocError, HierdocFailure
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; when the block ends well, sync it and rename it to `path`."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically; NaN is refused."""
+    with atomic(path) as partial:
+        partial.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file.
+
+    Raises:
+        HierdocError: the file does not hold one.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise HierdocError(f"{path}: is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise HierdocError(f"{path}: must be a JSON object, but is {type(value).__name__} instead")
+    return value
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def lock(path: Path) -> Any:
+    """Return an open file that keeps other processes from writing the stage at `path` until it is closed.
+
+    Raises:
+        HierdocFailure: another process holds it; the message says which.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = (path.parent / f".{path.name}.lock").open("a+", encoding="utf-8")
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read().strip()
+        file.close()
+        raise HierdocFailure(f"{path}: process {holder} is writing this stage; wait for it, or stop it") from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
