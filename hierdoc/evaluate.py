@@ -15,7 +15,7 @@ import numpy as np
 
 from hierdoc import cli
 from hierdoc.errors import HierdocError
-from hierdoc.heads import HEADS
+from hierdoc.heads import check_head
 from hierdoc.stages import files, store, tables
 
 
@@ -40,8 +40,7 @@ def evaluate_head(
     """
     if split not in ("test", "dev"):
         raise HierdocError(f"`split` must be test or dev, but is {split!r} instead")
-    if head not in HEADS:
-        raise HierdocError(f"`head` must be one of {', '.join(sorted(HEADS))}, but is {head!r} instead")
+    check_head(head)
     parents = {name: store.read(run, name) for name in ("chunk", "finetune", "embed", f"heads/{head}")}
     name = f"evaluate/{head}" if split == "test" else f"evaluate/{head}-{split}"
     stage = store.begin(run, name, {"head": head, "split": split}, parents, overwrite)

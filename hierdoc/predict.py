@@ -18,7 +18,7 @@ from hierdoc import cli
 from hierdoc.chunking.tokenizers import MOST_UNKNOWN
 from hierdoc.corpus.documents import Columns, Data, column_names, data_paths, iterate_documents
 from hierdoc.errors import HierdocError
-from hierdoc.heads import HEADS
+from hierdoc.heads import check_head
 from hierdoc.progress import bar, say, warn
 from hierdoc.reporting.tables import preview
 from hierdoc.stages import files, store
@@ -86,8 +86,7 @@ def _check_out(out: Path, data: Data, overwrite: bool) -> None:
 def _predictions(
     run: str | PathLike[str], data: Data, head: str, text_column: str | None, id_column: str | None
 ) -> Iterator[pa.Table]:
-    if head not in HEADS:
-        raise HierdocError(f"`head` must be one of {', '.join(sorted(HEADS))}, but is {head!r} instead")
+    check_head(head)
     store.read(run, f"heads/{head}")  # a wrong path is told before TensorFlow is loaded
     from hierdoc.encoders.finetuned import load_config
 
@@ -106,7 +105,7 @@ def _predictions(
             doc_ids, texts = zip(*batch)
             predictions = predictor.predict(doc_ids, texts, progress)
             if predictor.counted["documents"] == len(batch):
-                say(preview(predictions.slice(0, PREVIEW), PREVIEW))
+                say(preview(predictions.slice(0, PREVIEW)))
             yield predictions
             batch = _next_batch(documents)
     _say_what_was_counted(predictor.counted)

@@ -41,11 +41,10 @@ def train_sequence_head(
         HierdocError: a stage is missing or does not fit the others; there is no dev document; an argument is out of range.
         HierdocFailure: the loss became infinite.
     """
-    from hierdoc.heads import HEADS
+    from hierdoc.heads import check_head
     from hierdoc.sequences.reading import read_split
 
-    if head not in HEADS:
-        raise HierdocError(f"`head` must be one of {', '.join(sorted(HEADS))}, but is {head!r} instead")
+    check_head(head)
     check_seed(seed)
     if epochs < 1:
         raise HierdocError(f"`epochs` must be at least 1, but is {epochs} instead")

@@ -4,6 +4,17 @@ The model takes (vectors float32 (B, S, D), mask bool (B, S)) and gives logits f
 `build_…` in a file of this folder and name it here: training, evaluation, prediction and the contract test follow.
 """
 
+from hierdoc.errors import HierdocError
 from hierdoc.heads.lstm import build_lstm
 
 HEADS = {"lstm": build_lstm}
+
+
+def check_head(head: str) -> None:
+    """Check the name of a head.
+
+    Raises:
+        HierdocError: there is no such head; the message lists those there are.
+    """
+    if head not in HEADS:
+        raise HierdocError(f"`head` must be one of {', '.join(sorted(HEADS))}, but is {head!r} instead")

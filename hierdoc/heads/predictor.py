@@ -75,7 +75,7 @@ class Predictor:
             )
             self.counted.update(
                 documents=1,
-                empty=int(not text.strip()),
+                empty=int(cut.num_tokens == 0),
                 chunks=len(cut.chunks),
                 dropped=cut.num_dropped,
                 tokens=cut.num_tokens,

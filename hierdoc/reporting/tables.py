@@ -29,10 +29,10 @@ def _shown(cell: Any) -> str:
     return text if len(text) <= WIDEST else text[: WIDEST - 1] + "…"
 
 
-def preview(predictions: Any, num_documents: int) -> str:
-    """Return the first documents of a predictions table (Arrow), each with its three most probable classes."""
+def preview(predictions: Any) -> str:
+    """Return the documents of a predictions table (Arrow), each with its three most probable classes."""
     rows = []
-    for row in predictions.slice(0, num_documents).to_pylist():
+    for row in predictions.to_pylist():
         probs = {
             name.removeprefix("probability:"): value for name, value in row.items() if name.startswith("probability:")
         }
@@ -40,8 +40,7 @@ def preview(predictions: Any, num_documents: int) -> str:
         rows.append(
             [row["doc_id"], row["label"], row["num_chunks"], ", ".join(f"{label} {probs[label]:.3f}" for label in best)]
         )
-    left = len(predictions) - len(rows)
-    return text_table(["document", "label", "chunks", "probabilities"], rows) + (f"\n… and {left} more" if left else "")
+    return text_table(["document", "label", "chunks", "probabilities"], rows)
 
 
 def metrics_text(metrics: dict[str, Any]) -> str:

@@ -95,11 +95,15 @@ def test_the_preview_shows_the_first_documents_with_their_three_most_probable_cl
             "probability:d": [0.5, 0.125, 0.0],
         }
     )
-    assert preview(table, 2) == (
+    assert preview(table.slice(0, 2)) == (
         "document  label  chunks              probabilities\n"
         "--------  -----  ------  -------------------------\n"
         "x1            d       3  d 0.500, c 0.312, a 0.125\n"
-        "x2            a       1  a 0.750, b 0.125, d 0.125\n"
-        "… and 1 more"
+        "x2            a       1  a 0.750, b 0.125, d 0.125"
     )
-    assert "more" not in preview(table, 3) and preview(table, 9) == preview(table, 3)
+
+
+def test_what_a_terminal_would_act_on_is_shown_as_an_escape_and_long_cells_are_cut():
+    shown = text_table(["id"], [["a\n\x1b[31mb"], ["x" * 100]]).split("\n")
+    assert shown[2] == "a\\n\\x1b[31mb"
+    assert shown[3] == "x" * 79 + "…"
