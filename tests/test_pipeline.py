@@ -31,8 +31,6 @@ from hierdoc import (
 from hierdoc import run as run_command
 from hierdoc.stages import files, store
 
-STAGES = ("chunk", "finetune", "embed", "heads/lstm", "evaluate/lstm")
-
 
 def stage_files(run: Path) -> dict[str, bytes]:
     """Every file of a run but the timings."""
