@@ -46,8 +46,16 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
-    """Add the flag that every stage has."""
+    """Add the flag that every stage has; a stage goes on where it was interrupted."""
     parser.add_argument("--overwrite", action="store_true", help="make the stage again where it is already finished")
+    parser.set_defaults(goes_on=True)
+
+
+def add_deterministic(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that every training has."""
+    parser.add_argument(
+        "--deterministic", action="store_true", help="use only operations that give the same bytes each time"
+    )
 
 
 def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> int:
@@ -60,6 +68,7 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None = No
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # a label that the terminal can't show must not end the work
     function, describe = arguments.pop("function"), arguments.pop("describe", None)
+    goes_on = arguments.pop("goes_on", False)
     try:
         result = function(**arguments)
         if describe is not None:
@@ -73,7 +82,7 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None = No
         say(f"failed: {error}")
         return FAILED
     except KeyboardInterrupt:
-        say("interrupted; finished stages and shards are kept")
+        say("interrupted" + "; the same command, without --overwrite, goes on from here" * goes_on)
         return INTERRUPTED
     return OK
 

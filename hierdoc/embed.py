@@ -72,6 +72,7 @@ def embed_chunks(run: str | PathLike[str], precision: str = "auto", overwrite: b
                 tables.fixed_lists(chunk_probs(vectors, head)),
             ]
             tables.write_table(shard, pa.Table.from_arrays(columns, schema=schema))
+            stage.note_time()
             num_encoded += len(rows)
     rate = {"chunks_per_second": round(num_encoded / seconds, 2)} if seconds else {}
     return stage.finish({"dim": encoder.dim, "num_chunks": chunk.details["num_chunks"], **parameters}, rate)

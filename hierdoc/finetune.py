@@ -33,6 +33,7 @@ def finetune_encoder(
     trainable_layers: int | None = None,
     chunks_per_document: int | None = None,
     class_weight: str = "none",
+    deterministic: bool = False,
     seed: int = 0,
     overwrite: bool = False,
 ) -> store.FinishedStage:
@@ -52,6 +53,7 @@ def finetune_encoder(
         trainable_layers: train the last so many layers (and the softmax) only.
         chunks_per_document: draw so many chunks of each document in each epoch; by default all.
         class_weight: none, or balanced: rare classes count more.
+        deterministic: let TensorFlow use only operations that give the same bytes each time.
         seed: of order, dropout and initial weights.
         overwrite: make the stage again.
 
@@ -87,12 +89,15 @@ def finetune_encoder(
         "trainable_layers": trainable_layers,
         "chunks_per_document": chunks_per_document,
         "class_weight": class_weight,
+        "deterministic": deterministic,
         "seed": seed,
     }
     stage = store.begin(run, "finetune", parameters, {"chunk": chunk}, overwrite)
     if isinstance(stage, store.FinishedStage):
         return stage
     from hierdoc.encoders import ENCODERS
+    from hierdoc.encoders.compat import deterministic_ops
+    from hierdoc.learning.checkpoints import Checkpoints
     from hierdoc.learning.encoder import fit_softmax, train_encoder
     from hierdoc.learning.history import History
     from hierdoc.learning.seeds import seed_tensorflow
@@ -105,7 +110,9 @@ def finetune_encoder(
     history = History(stage.path / "history.jsonl")
     num_classes, chunk_size = len(chunk.details["labels"]), chunk.parameters["chunk_size"]
     fit = fit_softmax if epochs == 0 else train_encoder
-    head, best_epoch, timings = fit(encoder, train, dev, num_classes, chunk_size, parameters, history)
+    checkpoints = Checkpoints(stage.path, stage.note_time)
+    with deterministic_ops(deterministic):
+        head, best_epoch, timings = fit(encoder, train, dev, num_classes, chunk_size, parameters, history, checkpoints)
     _save(stage, source, encoder, head, chunk)
     reading = next(reading for reading in history.epochs if reading["epoch"] == best_epoch)
     return stage.finish({"best_epoch": best_epoch, **reading}, timings)
@@ -200,6 +207,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--class-weight", default="none", metavar="NAME", help="none, or balanced: rare classes count more"
     )
+    cli.add_deterministic(parser)
 
 
 def describe(stage: store.FinishedStage) -> str:

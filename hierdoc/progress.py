@@ -18,10 +18,14 @@ def warn(message: str) -> None:
     say(f"warning: {message}")
 
 
-def bar(description: str, unit: str, total: int) -> tqdm:
-    """Return a progress bar with total, rate and ETA, in `unit`s; it shows on a terminal only."""
+def bar(description: str, unit: str, total: int, done: int = 0) -> tqdm:
+    """Return a progress bar with total, rate and ETA, in `unit`s; it shows on a terminal only.
+
+    `done` of them were done by an earlier run and count for no rate.
+    """
     return tqdm(
         total=total,
+        initial=done,
         desc=description,
         unit=f" {unit}",
         disable=None,

@@ -35,13 +35,15 @@ def run_pipeline(
     trainable_layers: int | None = None,
     chunks_per_document: int | None = None,
     class_weight: str = "none",
+    deterministic: bool = False,
     seed: int = 0,
     overwrite: bool = False,
 ) -> store.FinishedStage:
     """Run the five stages one after the other, each as its own command does; return evaluate's.
 
     Finished stages with the same parameters are skipped, so the same call goes on where it was stopped. `epochs` and
-    `learning_rate` are the encoder's, `precision` is finetune's and embed's, and `seed` is everyone's. The arguments
+    `learning_rate` are the encoder's, `precision` is finetune's and embed's, `deterministic` is both trainings', and `seed` is
+    everyone's. The arguments
     are those of `chunk_documents` and `finetune_encoder`.
 
     Raises:
@@ -58,12 +60,12 @@ def run_pipeline(
     say(f"{run}: 2/5 finetune")
     finetune.finetune_encoder(
         run, epochs, learning_rate, precision, freeze_embeddings, trainable_layers, chunks_per_document, class_weight,
-        seed, overwrite,
+        deterministic, seed, overwrite,
     )  # fmt: skip
     say(f"{run}: 3/5 embed")
     embed.embed_chunks(run, precision, overwrite)
     say(f"{run}: 4/5 train_lstm")
-    train_lstm.train_lstm_head(run, seed=seed, overwrite=overwrite)
+    train_lstm.train_lstm_head(run, deterministic=deterministic, seed=seed, overwrite=overwrite)
     say(f"{run}: 5/5 evaluate")
     return evaluate.evaluate_head(run, overwrite=overwrite)
 

@@ -21,6 +21,7 @@ def train_sequence_head(
     head: str = "lstm",
     epochs: int = 50,
     learning_rate: float = 1e-3,
+    deterministic: bool = False,
     seed: int = 0,
     overwrite: bool = False,
 ) -> store.FinishedStage:
@@ -34,6 +35,7 @@ def train_sequence_head(
         head: one of `hierdoc.heads.HEADS`.
         epochs: the most epochs.
         learning_rate: Adam's, constant.
+        deterministic: let TensorFlow use only operations that give the same bytes each time.
         seed: of order and initial weights.
         overwrite: make the stage again.
 
@@ -51,7 +53,13 @@ def train_sequence_head(
     if not 0 < learning_rate < 1:
         raise HierdocError(f"`learning_rate` must be between 0 and 1, but is {learning_rate} instead")
     parents = {name: store.read(run, name) for name in ("chunk", "finetune", "embed")}
-    parameters = {"head": head, "epochs": epochs, "learning_rate": learning_rate, "seed": seed}
+    parameters = {
+        "head": head,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "deterministic": deterministic,
+        "seed": seed,
+    }
     stage = store.begin(run, f"heads/{head}", parameters, parents, overwrite)
     if isinstance(stage, store.FinishedStage):
         return stage
@@ -59,13 +67,17 @@ def train_sequence_head(
     if not len(dev):
         raise HierdocError(f"{parents['chunk'].path}: has no dev documents, and early stopping needs some")
     say(f"{head}: {len(train)} documents of {len(train.documents.vectors)} chunks, {len(dev)} for dev")
+    from hierdoc.encoders.compat import deterministic_ops
     from hierdoc.heads.document_probs import save_head
+    from hierdoc.learning.checkpoints import Checkpoints
     from hierdoc.learning.head import train_head
     from hierdoc.learning.history import History
 
     labels, dim = parents["chunk"].details["labels"], parents["embed"].details["dim"]
     history = History(stage.path / "history.jsonl")
-    model, best_epoch, timings = train_head(train, dev, dim, len(labels), parameters, history)
+    checkpoints = Checkpoints(stage.path, stage.note_time)
+    with deterministic_ops(deterministic):
+        model, best_epoch, timings = train_head(train, dev, dim, len(labels), parameters, history, checkpoints)
     config = {
         "head": head,
         "dim": dim,
@@ -96,6 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that every head has."""
     parser.add_argument("--epochs", type=int, default=50, metavar="N", help="the most epochs; dev decides when to stop")
     parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="RATE", help="Adam's, constant")
+    cli.add_deterministic(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of order and initial weights")
     cli.add_overwrite(parser)
 

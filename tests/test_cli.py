@@ -32,7 +32,7 @@ def parser_for(function, describe=None) -> argparse.ArgumentParser:
         (HierdocError("`x` must be 1"), 2, "error: `x` must be 1\n"),
         (HierdocFailure("no network"), 1, "failed: no network\n"),
         (OSError(28, "No space left on device"), 1, "failed: [Errno 28] No space left on device\n"),
-        (KeyboardInterrupt(), 130, "interrupted; finished stages and shards are kept\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
     ],
 )
 def test_what_goes_wrong_is_one_line_on_stderr_and_an_exit_code(error: BaseException, code: int, line: str, capsys):
@@ -42,6 +42,16 @@ def test_what_goes_wrong_is_one_line_on_stderr_and_an_exit_code(error: BaseExcep
     assert run_command(parser_for(function), []) == code
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err == line
+
+
+def test_an_interrupted_stage_says_how_it_goes_on(capsys):
+    def function(number: int, overwrite: bool) -> None:
+        raise KeyboardInterrupt
+
+    parser = parser_for(function)
+    cli.add_overwrite(parser)
+    assert run_command(parser, []) == 130
+    assert capsys.readouterr().err == "interrupted; the same command, without --overwrite, goes on from here\n"
 
 
 def test_a_mistake_in_the_program_is_not_hidden():

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hierdoc.encoders import compat
+from hierdoc.encoders.dropout import DropoutLayers
 from hierdoc.errors import HierdocError
 
 # (bert-for-tf2's name, Hugging Face's name, Google's name, transposed in Hugging Face's files).
@@ -136,6 +137,7 @@ class BertEncoder:
             sublayer.input_spec = None  # bert-for-tf2 0.14.9 pins the sequence length of the first call
             if sublayer.name == "LayerNorm":
                 sublayer.params.epsilon = config["layer_norm_eps"]  # not passed down by bert-for-tf2 0.14.9
+        self._dropout = DropoutLayers(self._layer)
         by_name = {variable.name.removeprefix("bert/").removesuffix(":0"): variable for variable in self._layer.weights}
         names = weight_names(config["num_hidden_layers"])
         if set(by_name) != {ours for ours, *_ in names}:
@@ -146,17 +148,21 @@ class BertEncoder:
             initializer = tf.keras.initializers.TruncatedNormal(stddev=config["initializer_range"])
             self.variables[name].assign(initializer(self.variables[name].shape))
 
-    def __call__(self, token_ids: Any, mask: Any, training: bool = False) -> Any:
+    def __call__(self, token_ids: Any, mask: Any, dropout_seed: Any = None) -> Any:
         """Return the [CLS] vectors, float32 (N, D).
 
         Args:
             token_ids: int32 (N, T), T known when traced; [CLS] first. All tokens are of type 0.
             mask: bool (N, T), True = a real token; nothing under False has any influence.
-            training: whether dropout acts.
+            dropout_seed: int64 (2,) while training, see `hierdoc.encoders.dropout`; None drops nothing.
         """
         tf = compat.load_tensorflow()
-        hidden = self._layer([token_ids, tf.zeros_like(token_ids)], mask=mask, training=training)  # (N, T, D)
-        return hidden[:, 0, :]  # (N, D)
+        self._dropout.seed = dropout_seed
+        try:
+            hidden = self._layer([token_ids, tf.zeros_like(token_ids)], mask=mask, training=dropout_seed is not None)
+        finally:
+            self._dropout.seed = None
+        return hidden[:, 0, :]  # (N, T, D) to (N, D)
 
     def trainable(self, freeze_embeddings: bool = False, trainable_layers: int | None = None) -> list[Any]:
         """Return the variables to train: all, or without the embeddings, or the last `trainable_layers` layers only.

@@ -86,3 +86,22 @@ def load_bert() -> ModuleType:
             sys.modules.update(displaced)
             sys.modules["tensorflow.python"].keras = private_keras
     return sys.modules["bert"]
+
+
+@contextlib.contextmanager
+def deterministic_ops(wanted: bool) -> Iterator[None]:
+    """Let TensorFlow use only operations that give the same bytes each time, where `wanted`.
+
+    A process-global option, so it is put back; TensorFlow 2.21 has no public way to switch it off.
+    """
+    load_tensorflow()
+    from tensorflow.python.framework import config
+
+    before = config.is_op_determinism_enabled()
+    if wanted:
+        config.enable_op_determinism()
+    try:
+        yield
+    finally:
+        if wanted and not before:
+            config.disable_op_determinism()

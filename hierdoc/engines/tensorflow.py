@@ -20,7 +20,7 @@ def build_engine(encoder: Any, precision: str = "float32") -> Encode:
     It computes with the encoder's weights as they are at each call, in "float32" or "bfloat16".
     """
     tf = compat.load_tensorflow()
-    graph = tf.function(lambda token_ids, mask: encoder(token_ids, mask, training=False), autograph=False)
+    graph = tf.function(lambda token_ids, mask: encoder(token_ids, mask), autograph=False)
 
     def encode(token_ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         with in_precision(precision):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from hierdoc.encoders import compat
 from hierdoc.engines.precision import in_precision
-from hierdoc.engines.tensorflow import build_engine, encode_chunks
+from hierdoc.engines.tensorflow import Encode, build_engine, encode_chunks
 from hierdoc.learning import loop
+from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.chunk_batches import make_batches, plan_epoch
 from hierdoc.learning.history import History
 from hierdoc.learning.schedules import warmup_linear
 from hierdoc.objectives import classification
 from hierdoc.progress import bar, say
 from hierdoc.sequences.reading import TrainingChunks
+
+CHUNKS_PER_PART = 2048  # are encoded between two looks at whether a checkpoint is due
 
 
 def train_encoder(
@@ -26,6 +30,7 @@ def train_encoder(
     chunk_size: int,
     parameters: dict[str, Any],
     history: History,
+    checkpoints: Checkpoints,
 ) -> tuple[dict[str, np.ndarray], int, dict[str, float]]:
     """Train the encoder and a chunk head; leave the weights of the best epoch on dev in the encoder.
 
@@ -36,6 +41,7 @@ def train_encoder(
         parameters: finetune's: epochs, learning_rate, precision, seed, freeze_embeddings, trainable_layers,
             chunks_per_document, class_weight.
         history: gets a line for each epoch.
+        checkpoints: what an interrupted training left, and where this one leaves the same.
 
     Returns:
         the chunk head's arrays, the best epoch from 1, and rates for timings.json.
@@ -57,8 +63,8 @@ def train_encoder(
     weights = classification.class_weights(train.label_ids[drawn], num_classes, balanced)
     encode = build_engine(encoder, parameters["precision"])
 
-    def forward(token_ids: Any, mask: Any, training: bool) -> Any:
-        return head(encoder(token_ids, mask, training=training), training=training)
+    def forward(token_ids: Any, mask: Any, dropout_seed: Any) -> Any:
+        return head(encoder(token_ids, mask, dropout_seed), dropout_seed)
 
     def read_dev() -> dict[str, float]:
         with bar("dev", "chunks", len(dev.rows)) as progress:
@@ -73,12 +79,12 @@ def train_encoder(
     )
     with in_precision(parameters["precision"]):
         outcome = loop.train(
-            step=loop.make_step(forward, variables, optimizer, trace_each_shape=True),
+            loop.make_trained(forward, variables, optimizer, parameters["seed"], trace_each_shape=True),
             batches_of=lambda epoch: make_batches(plans[epoch], train.rows, train.label_ids, weights),
             read_dev=read_dev,
             better=lambda new, best: new["dev_chunk_accuracy"] > best["dev_chunk_accuracy"],
-            variables=variables,
             history=history,
+            checkpoints=checkpoints,
             num_epochs=parameters["epochs"],
             patience=None,
             description="finetune",
@@ -95,6 +101,7 @@ def fit_softmax(
     chunk_size: int,
     parameters: dict[str, Any],
     history: History,
+    checkpoints: Checkpoints,
 ) -> tuple[dict[str, np.ndarray], int, dict[str, float]]:
     """Fit the chunk head by logistic regression on the vectors of the encoder as it is; see `train_encoder`.
 
@@ -103,11 +110,11 @@ def fit_softmax(
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-    encode = build_engine(encoder, parameters["precision"])
-    with bar("encode", "chunks", len(train.rows) + len(dev.rows)) as progress:
-        train_vectors, dev_vectors = (
-            encode_chunks(encode, part.rows, chunk_size, encoder.dim, progress) for part in (train, dev)
-        )
+    rows = [*train.rows, *dev.rows]
+    vectors = _encode_in_parts(
+        build_engine(encoder, parameters["precision"]), rows, chunk_size, encoder.dim, checkpoints
+    )
+    train_vectors, dev_vectors = vectors[: len(train.rows)], vectors[len(train.rows) :]
     scaler = StandardScaler().fit(train_vectors)
     weight = None if parameters["class_weight"] == "none" else parameters["class_weight"]
     model = LogisticRegression(max_iter=1000, class_weight=weight).fit(scaler.transform(train_vectors), train.label_ids)
@@ -123,3 +130,17 @@ def fit_softmax(
     history.add({"epoch": 0, "dev_chunk_accuracy": accuracy, "dev_chunk_loss": loss})
     say(f"finetune 0/0: dev_chunk_accuracy {accuracy:.4f} with the encoder as it is")
     return head, 0, {}
+
+
+def _encode_in_parts(
+    encode: Encode, rows: Sequence[np.ndarray], chunk_size: int, dim: int, checkpoints: Checkpoints
+) -> np.ndarray:
+    stored = checkpoints.load()
+    parts = [] if stored is None else [stored[1]["vectors"]]
+    done = sum(map(len, parts))
+    with bar("encode", "chunks", len(rows), done) as progress:
+        for at in range(done, len(rows), CHUNKS_PER_PART):
+            parts.append(encode_chunks(encode, rows[at : at + CHUNKS_PER_PART], chunk_size, dim, progress))
+            if checkpoints.is_due():
+                checkpoints.save({}, {"vectors": np.concatenate(parts)})
+    return np.concatenate(parts)

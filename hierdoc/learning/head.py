@@ -11,6 +11,7 @@ from hierdoc.encoders import compat
 from hierdoc.heads import HEADS
 from hierdoc.heads.document_probs import document_probs
 from hierdoc.learning import loop
+from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.history import History
 from hierdoc.learning.seeds import generator, seed_tensorflow
 from hierdoc.objectives.classification import accuracy_and_loss
@@ -27,6 +28,7 @@ def train_head(
     num_classes: int,
     parameters: dict[str, Any],
     history: History,
+    checkpoints: Checkpoints,
 ) -> tuple[Any, int, dict[str, float]]:
     """Return (the head with the weights of its best epoch on dev, that epoch from 1, rates for timings.json).
 
@@ -35,6 +37,7 @@ def train_head(
         dim, num_classes: D and C.
         parameters: train_head's: head, epochs, learning_rate, seed.
         history: gets a line for each epoch.
+        checkpoints: what an interrupted training left, and where this one leaves the same.
     """
     tf = compat.load_tensorflow()
     seed_tensorflow(parameters["seed"])
@@ -56,17 +59,18 @@ def train_head(
         return {"dev_accuracy": accuracy, "dev_loss": loss}
 
     outcome = loop.train(
-        step=loop.make_step(
-            lambda vectors, mask, training: model([vectors, mask], training=training),
+        loop.make_trained(
+            lambda vectors, mask, dropout_seed: model([vectors, mask], training=True),
             model.trainable_variables,
             optimizer,
+            parameters["seed"],
             trace_each_shape=False,
         ),
         batches_of=batches_of,
         read_dev=read_dev,
         better=lambda new, best: (new["dev_accuracy"], -new["dev_loss"]) > (best["dev_accuracy"], -best["dev_loss"]),
-        variables=model.variables,
         history=history,
+        checkpoints=checkpoints,
         num_epochs=parameters["epochs"],
         patience=PATIENCE,
         description=parameters["head"],

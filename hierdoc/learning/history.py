@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,14 @@ class History:
     def __init__(self, path: Path):
         self._path = path
         self.epochs: list[dict[str, Any]] = []
-        path.write_text("", encoding="utf-8")
+        self.restore([])
+
+    def restore(self, epochs: Sequence[dict[str, Any]]) -> None:
+        """Hold `epochs` and nothing else, in memory and in the file."""
+        self._path.write_text("", encoding="utf-8")
+        self.epochs = []
+        for epoch in epochs:
+            self.add(epoch)
 
     def add(self, epoch: dict[str, Any]) -> None:
         """Append one epoch."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from hierdoc.encoders import compat
 from hierdoc.errors import HierdocFailure
+from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.history import History
 from hierdoc.objectives.classification import weighted_loss
 from hierdoc.progress import bar, say
@@ -49,24 +50,43 @@ class Outcome:
     examples_per_second: float
 
 
-def make_step(
-    forward: Callable[..., Any], variables: Sequence[Any], optimizer: Any, trace_each_shape: bool
-) -> Callable[[LabelledBatch], float]:
-    """Return a function that takes one optimizer step on a batch and returns its loss.
+@dataclass(frozen=True)
+class Trained:
+    """What a training changes.
+
+    Attributes:
+        variables: the model's, those that the best epoch is to leave behind.
+        optimizer_variables: all that the optimizer remembers.
+        take_step: called with a batch and the number of the step, from 0; takes it and returns the loss.
+    """
+
+    variables: Sequence[Any]
+    optimizer_variables: Sequence[Any]
+    take_step: Callable[[LabelledBatch, int], float]
+
+
+def make_trained(
+    forward: Callable[..., Any], variables: Sequence[Any], optimizer: Any, seed: int, trace_each_shape: bool
+) -> Trained:
+    """Return what `train` trains: each step is one of `optimizer` on the cross-entropy of a batch.
 
     Args:
-        forward: called with the batch's inputs and `training=True`, returns logits (N, C).
+        forward: called with the batch's inputs and `dropout_seed` (see `hierdoc.encoders.dropout`), returns logits
+            (N, C). It must hold no random state of its own.
         variables: what is trained; all else stays as it is.
         optimizer: a tf-keras optimizer.
+        seed: of dropout.
         trace_each_shape: whether `forward` needs to know the inputs' shapes (bert-for-tf2 does).
     """
     tf = compat.load_tensorflow()
     optimizer.build(variables)
 
     @tf.function(autograph=False, reduce_retracing=not trace_each_shape)
-    def loss_and_gradients(inputs: tuple[Any, ...], label_ids: Any, weights: Any) -> tuple[Any, list[Any]]:
+    def loss_and_gradients(
+        inputs: tuple[Any, ...], label_ids: Any, weights: Any, dropout_seed: Any
+    ) -> tuple[Any, list[Any]]:
         with tf.GradientTape() as tape:
-            loss = weighted_loss(forward(*inputs, training=True), label_ids, weights)
+            loss = weighted_loss(forward(*inputs, dropout_seed=dropout_seed), label_ids, weights)
         return loss, tape.gradient(loss, variables)
 
     @tf.function(
@@ -75,70 +95,145 @@ def make_step(
     def apply(gradients: list[Any]) -> None:
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
-    def step(batch: LabelledBatch) -> float:
+    def take_step(batch: LabelledBatch, number: int) -> float:
         inputs = tuple(tf.constant(array) for array in batch.inputs)
-        loss, gradients = loss_and_gradients(inputs, tf.constant(batch.label_ids), tf.constant(batch.weights))
+        labels, weights = tf.constant(batch.label_ids), tf.constant(batch.weights)
+        loss, gradients = loss_and_gradients(inputs, labels, weights, tf.constant([seed, number], tf.int64))
         apply(gradients)
         return float(loss)
 
-    return step
+    return Trained(list(variables), list(optimizer.variables), take_step)
+
+
+@dataclass
+class _Standing:
+    """Where a training stands; all but `kept` goes into a checkpoint's facts.
+
+    Attributes:
+        epochs: a reading for each finished epoch.
+        num_steps: taken in all.
+        losses, sizes: of the steps of the epoch under way.
+        best_epoch: from 1; 0 while there is none.
+        examples, seconds: of training in the finished epochs.
+        epoch_seconds: of training in the epoch under way.
+        kept: the variables' values after the best epoch.
+    """
+
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    num_steps: int = 0
+    losses: list[float] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    best_epoch: int = 0
+    examples: int = 0
+    seconds: float = 0.0
+    epoch_seconds: float = 0.0
+    kept: list[np.ndarray] = field(default_factory=list)
+
+    def save(self, checkpoints: Checkpoints, trained: Trained) -> None:
+        facts = {key: value for key, value in vars(self).items() if key != "kept"}
+        arrays = {f"kept-{at}": value for at, value in enumerate(self.kept)}
+        for name, variables in (("variable", trained.variables), ("optimizer", trained.optimizer_variables)):
+            arrays |= {f"{name}-{at}": variable.numpy() for at, variable in enumerate(variables)}
+        checkpoints.save(facts, arrays)
+
+    @classmethod
+    def load(cls, checkpoints: Checkpoints, trained: Trained) -> _Standing | None:
+        stored = checkpoints.load()
+        if stored is None:
+            return None
+        facts, arrays = stored
+        for name, variables in (("variable", trained.variables), ("optimizer", trained.optimizer_variables)):
+            for at, variable in enumerate(variables):
+                variable.assign(arrays[f"{name}-{at}"])
+        num_kept = len(trained.variables) if facts["best_epoch"] else 0
+        return cls(**facts, kept=[arrays[f"kept-{at}"] for at in range(num_kept)])
 
 
 def train(
-    step: Callable[[LabelledBatch], float],
+    trained: Trained,
     batches_of: Callable[[int], Sequence[Callable[[], LabelledBatch]]],
     read_dev: Callable[[], dict[str, float]],
     better: Callable[[dict[str, float], dict[str, float]], bool],
-    variables: Sequence[Any],
     history: History,
+    checkpoints: Checkpoints,
     num_epochs: int,
     patience: int | None,
     description: str,
     unit: str,
 ) -> Outcome:
-    """Train for up to `num_epochs` and leave in `variables` the weights of the best epoch on dev.
+    """Train for up to `num_epochs` and leave in the variables the weights of the best epoch on dev.
+
+    Goes on from the checkpoint where there is one; the weights and the history are then the same bytes as without the
+    interruption, if `trained` computes the same bytes from the same numbers.
 
     Args:
-        step: takes one step and returns the loss.
+        trained: what is trained.
         batches_of: the epoch's number, from 0, to its batches, each made when it is called.
         read_dev: measures dev with the weights as they are.
         better: whether a reading of dev beats the best so far.
-        variables: all that `step` changes, the optimizer's apart.
         history: gets a line for each epoch.
+        checkpoints: where the training stands, from time to time.
+        num_epochs: the most epochs.
         patience: stop after so many epochs without a better one; None never stops early.
         description, unit: for the progress bar.
 
     Raises:
         HierdocFailure: the loss is not finite.
     """
-    best: dict[str, float] | None = None
-    best_epoch, kept = 0, []
-    examples, seconds = 0, 0.0
-    for epoch in range(num_epochs):
-        batches = batches_of(epoch)
-        started, losses, sizes = time.monotonic(), [], []
-        with bar(f"{description} {epoch + 1}/{num_epochs}", unit, 0) as progress:
-            for done, make in enumerate(batches, 1):
-                batch = make()
-                losses.append(step(batch))
-                sizes.append(batch.num_examples)
-                if not math.isfinite(losses[-1]):
-                    raise HierdocFailure(
-                        f"{description}: the loss is {losses[-1]} in epoch {epoch + 1}, step {done}; try a lower learning rate"
-                    )
-                progress.total = round(sum(sizes) / done * len(batches))
-                progress.update(sizes[-1])
-        spent = time.monotonic() - started
-        examples, seconds = examples + sum(sizes), seconds + spent
-        reading = {"epoch": epoch + 1, "train_loss": float(np.average(losses, weights=sizes)), **read_dev()}
+    now = _Standing.load(checkpoints, trained)
+    if now is None:
+        now = _Standing()
+    else:
+        say(f"{description}: goes on from step {now.num_steps}, in epoch {len(now.epochs) + 1}")
+    history.restore(now.epochs)
+    while len(now.epochs) < num_epochs and (patience is None or len(now.epochs) - now.best_epoch < patience):
+        _train_epoch(now, trained, batches_of(len(now.epochs)), checkpoints, num_epochs, description, unit)
+        reading = {
+            "epoch": len(now.epochs) + 1,
+            "train_loss": float(np.average(now.losses, weights=now.sizes)),
+            **read_dev(),
+        }
         history.add(reading)
         shown = ", ".join(f"{key} {value:.4f}" for key, value in reading.items() if key != "epoch")
-        say(f"{description} {epoch + 1}/{num_epochs}: {shown}, {sum(sizes) / spent:.1f} {unit}/s")
-        if best is None or better(reading, best):
-            best, best_epoch = reading, epoch + 1
-            kept = [variable.numpy() for variable in variables]
-        elif patience is not None and epoch + 1 - best_epoch >= patience:
-            break
-    for variable, value in zip(variables, kept):
+        rate = sum(now.sizes) / now.epoch_seconds
+        say(f"{description} {reading['epoch']}/{num_epochs}: {shown}, {rate:.1f} {unit}/s")
+        if not now.best_epoch or better(reading, now.epochs[now.best_epoch - 1]):
+            now.best_epoch = reading["epoch"]
+            now.kept = [variable.numpy() for variable in trained.variables]
+        now.epochs.append(reading)
+        now.examples, now.seconds = now.examples + sum(now.sizes), now.seconds + now.epoch_seconds
+        now.losses, now.sizes, now.epoch_seconds = [], [], 0.0
+        if checkpoints.is_due():
+            now.save(checkpoints, trained)
+    for variable, value in zip(trained.variables, now.kept):
         variable.assign(value)
-    return Outcome(best_epoch, examples / seconds if seconds else 0.0)
+    return Outcome(now.best_epoch, now.examples / now.seconds if now.seconds else 0.0)
+
+
+def _train_epoch(
+    now: _Standing,
+    trained: Trained,
+    batches: Sequence[Callable[[], LabelledBatch]],
+    checkpoints: Checkpoints,
+    num_epochs: int,
+    description: str,
+    unit: str,
+) -> None:
+    epoch = len(now.epochs) + 1
+    with bar(f"{description} {epoch}/{num_epochs}", unit, 0, done=sum(now.sizes)) as progress:
+        for make in batches[len(now.losses) :]:
+            started = time.monotonic()
+            batch = make()
+            now.losses.append(trained.take_step(batch, now.num_steps))
+            now.sizes.append(batch.num_examples)
+            now.num_steps += 1
+            if not math.isfinite(now.losses[-1]):
+                raise HierdocFailure(
+                    f"{description}: the loss is {now.losses[-1]} in epoch {epoch}, step {len(now.losses)}; "
+                    "try a lower learning rate"
+                )
+            now.epoch_seconds += time.monotonic() - started
+            progress.total = round(sum(now.sizes) / len(now.sizes) * len(batches))
+            progress.update(now.sizes[-1])
+            if checkpoints.is_due():
+                now.save(checkpoints, trained)

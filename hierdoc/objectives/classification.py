@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 
 from hierdoc.encoders import compat
+from hierdoc.encoders.dropout import dropout
+
+DROPOUT_PLACE = 4095  # the last one; an encoder counts from 0
 
 
 class ChunkHead:
@@ -17,18 +20,18 @@ class ChunkHead:
         bias: variable float32 (C,), zeros.
     """
 
-    def __init__(self, dim: int, num_classes: int, dropout: float = 0.2, seed: int = 0):
+    def __init__(self, dim: int, num_classes: int, dropout_rate: float = 0.2, seed: int = 0):
         tf = compat.load_tensorflow()
         initializer = tf.keras.initializers.TruncatedNormal(stddev=0.02, seed=seed)
         self.kernel = tf.Variable(initializer((dim, num_classes)), name="chunk_head/kernel")
         self.bias = tf.Variable(tf.zeros(num_classes), name="chunk_head/bias")
-        self._dropout = dropout
+        self._dropout_rate = dropout_rate
 
-    def __call__(self, vectors: Any, training: bool = False) -> Any:
-        """Return logits (N, C) of vectors (N, D)."""
+    def __call__(self, vectors: Any, dropout_seed: Any = None) -> Any:
+        """Return logits (N, C) of vectors (N, D); `dropout_seed` as for encoders."""
         tf = compat.load_tensorflow()
-        if training:
-            vectors = tf.nn.dropout(vectors, self._dropout)
+        if dropout_seed is not None:
+            vectors = dropout(vectors, self._dropout_rate, dropout_seed, DROPOUT_PLACE)
         return tf.matmul(vectors, self.kernel) + self.bias
 
     def arrays(self) -> dict[str, np.ndarray]:

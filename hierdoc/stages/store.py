@@ -27,7 +27,7 @@ from hierdoc.progress import say
 from hierdoc.stages.files import lock, read_object, sha256_of, write_json
 
 SCHEMA_VERSION = 1
-MANIFEST, STARTED, TIMINGS = "manifest.json", "started.json", "timings.json"
+MANIFEST, STARTED, TIMINGS, CHECKPOINT = "manifest.json", "started.json", "timings.json", "checkpoint.npz"
 VERSIONS_OF = ("hierdoc", "tensorflow", "tf-keras", "bert-for-tf2", "tokenizers", "numpy", "pyarrow", "scikit-learn")
 
 
@@ -68,15 +68,25 @@ class OpenStage:
         path: the directory.
     """
 
-    def __init__(self, path: Path, name: str, parameters: dict[str, Any], parents: dict[str, str]):
+    def __init__(self, path: Path, name: str, parameters: dict[str, Any], parents: dict[str, str], held: Any):
         self.path, self.name = path, name
         self._parameters, self._parents = parameters, parents
-        self._started = time.monotonic()
-        self._lock = lock(path)
+        self._lock = held
+        self._began = time.monotonic()
+        self._earlier = read_object(path / TIMINGS) if (path / TIMINGS).exists() else {}
+
+    def note_time(self, timings: Mapping[str, float] | None = None) -> None:
+        """Write timings.json as it is by now: together with earlier, interrupted runs, as far as their work was kept."""
+        own = {
+            "seconds": round(self._earlier.get("seconds", 0) + time.monotonic() - self._began, 3),
+            "peak_memory_mib": round(max(self._earlier.get("peak_memory_mib", 0), peak_memory_mib()), 1),
+            "num_processes": self._earlier.get("num_processes", 0) + 1,
+        }
+        write_json(self.path / TIMINGS, {**own, **(timings or {})})
 
     def finish(self, details: Mapping[str, Any], timings: Mapping[str, float] | None = None) -> FinishedStage:
         """Hash the files, write timings.json and, last, the manifest; return the finished stage."""
-        own_files = (MANIFEST, STARTED, TIMINGS)
+        own_files = (MANIFEST, STARTED, TIMINGS, CHECKPOINT)
         names = sorted(
             entry.name
             for entry in self.path.iterdir()
@@ -95,11 +105,9 @@ class OpenStage:
         }
         manifest["fingerprint"] = _fingerprint(manifest)
         manifest["versions"] = _versions()
-        seconds = time.monotonic() - self._started
-        own = {"seconds": round(seconds, 3), "peak_memory_mib": round(peak_memory_mib(), 1)}
-        write_json(self.path / TIMINGS, {**own, **(timings or {})})
+        self.note_time(timings)
         write_json(self.path / MANIFEST, manifest)
-        (self.path / STARTED).unlink()
+        _clear_up(self.path)
         self._lock.close()
         return FinishedStage(self.path, manifest)
 
@@ -145,25 +153,51 @@ def begin(
     ours = (path / MANIFEST).exists() or (path / STARTED).exists()
     if path.exists() and any(path.iterdir()) and not ours:
         raise HierdocError(f"{path}: holds files that are not of a stage; move them or choose another run directory")
-    if overwrite and ours:
-        held = lock(path)
-        _remove(path)
-        held.close()
-    if (path / MANIFEST).exists():
-        finished = read(run, name)
-        _check_same(finished, wanted, fingerprints)
-        say(f"{path}: already finished with these parameters; nothing to do")
-        return finished
-    started = {"parameters": wanted, "parents": fingerprints, "schema_version": SCHEMA_VERSION}
-    if (path / STARTED).exists():
-        if read_object(path / STARTED) == started:
-            say(f"{path}: an earlier run did not finish this stage; the shards that it finished are kept")
-        else:
-            say(f"{path}: unfinished work with other parameters is removed")
+    if not overwrite and (path / MANIFEST).exists():
+        return _finished_before(run, name, wanted, fingerprints)
+    with contextlib.ExitStack() as until_handed_over:
+        held = until_handed_over.enter_context(lock(path))
+        if overwrite and ours:
             _remove(path)
-    path.mkdir(parents=True, exist_ok=True)
-    write_json(path / STARTED, started)
-    return OpenStage(path, name, wanted, fingerprints)
+        if (path / MANIFEST).exists():  # another process has finished it before the lock was free
+            return _finished_before(run, name, wanted, fingerprints)
+        _keep_or_remove(path, started := _what_is_made(wanted, fingerprints))
+        path.mkdir(parents=True, exist_ok=True)
+        write_json(path / STARTED, started)
+        stage = OpenStage(path, name, wanted, fingerprints, held)
+        until_handed_over.pop_all()
+        return stage
+
+
+def _finished_before(run: Path, name: str, parameters: dict[str, Any], parents: dict[str, str]) -> FinishedStage:
+    finished = read(run, name)
+    _check_same(finished, parameters, parents)
+    _clear_up(finished.path)
+    say(f"{finished.path}: already finished with these parameters; nothing to do")
+    return finished
+
+
+def _what_is_made(parameters: dict[str, Any], parents: dict[str, str]) -> dict[str, Any]:
+    return {
+        "parameters": parameters,
+        "parents": parents,
+        "schema_version": SCHEMA_VERSION,
+        "versions": _versions(),
+    }
+
+
+def _keep_or_remove(path: Path, started: dict[str, Any]) -> None:
+    """Keep the unfinished work at `path` if it is of what is to be `started`, else remove it; say which."""
+    if not (path / STARTED).exists():
+        return
+    before = read_object(path / STARTED)
+    if before == started:
+        say(f"{path}: an earlier run did not finish this stage; what it has done is kept")
+        return
+    same_but_versions = {**before, "versions": None} == {**started, "versions": None}
+    others = "made by another version of the code" if same_but_versions else "with other parameters"
+    say(f"{path}: unfinished work {others} is removed")
+    _remove(path)
 
 
 def command_for(run: str | os.PathLike[str], name: str) -> str:
@@ -271,6 +305,12 @@ def _versions() -> dict[str, str]:
             command = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"]
             versions["commit"] = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     return versions
+
+
+def _clear_up(path: Path) -> None:
+    """Remove what a finished stage has no use for."""
+    for name in (CHECKPOINT, STARTED):  # in this order: without the second, the directory is no unfinished stage's
+        (path / name).unlink(missing_ok=True)
 
 
 def _remove(path: Path) -> None:

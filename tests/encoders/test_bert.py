@@ -10,6 +10,7 @@ from conftest import CONFIG
 from reference.numpy_bert import cls_vector, random_arrays, weight_shapes
 
 from hierdoc import HierdocError
+from hierdoc.encoders import compat
 from hierdoc.encoders.bert import BertEncoder, weight_names
 from hierdoc.learning.seeds import seed_tensorflow
 
@@ -125,7 +126,6 @@ def test_token_ids_under_a_false_mask_change_nothing(encoder: BertEncoder):
 
 
 def test_what_stands_under_a_false_mask_gets_no_gradient(encoder: BertEncoder):
-    from hierdoc.encoders import compat
 
     tf = compat.load_tensorflow()
     word_embeddings = encoder.variables["embeddings.word_embeddings.weight"]
@@ -147,15 +147,24 @@ def test_a_real_token_in_any_place_changes_the_vector(encoder: BertEncoder, expe
 
 def test_dropout_acts_in_training_only(encoder: BertEncoder, expected: np.ndarray):
     inputs = padded(ROWS, 9)
-    np.testing.assert_array_equal(encoder(*inputs).numpy(), encoder(*inputs, training=False).numpy())
-    first, second = (encoder(*inputs, training=True).numpy() for _ in range(2))
-    assert (first != second).any() and (first != expected).any()
+    first, again, second = (encoder(*inputs, dropout_seed=[0, step]).numpy() for step in (0, 0, 1))
+    assert (first != expected).any() and (first != second).any()
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_allclose(encoder(*inputs).numpy(), expected, rtol=0, atol=FLOAT32)  # and not afterwards
+
+
+def test_every_place_that_bert_has_for_dropout_is_taken_and_none_of_keras_is_left(encoder: BertEncoder):
+    keras = compat.load_tensorflow().keras
+    layers = encoder._layer._flatten_layers()
+    assert not [layer for layer in layers if isinstance(layer, keras.layers.Dropout)]
+    # Devlin et al. 2019: after the embeddings, and in each layer on the attention and after both projections
+    assert encoder._dropout.num_places == 1 + 3 * encoder.config["num_hidden_layers"]
 
 
 def test_without_dropout_in_the_configuration_training_computes_the_same():
     encoder, _ = make_encoder(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     inputs = padded(ROWS, 9)
-    np.testing.assert_array_equal(encoder(*inputs, training=True).numpy(), encoder(*inputs).numpy())
+    np.testing.assert_array_equal(encoder(*inputs, dropout_seed=[0, 0]).numpy(), encoder(*inputs).numpy())
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])

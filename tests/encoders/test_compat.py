@@ -106,3 +106,27 @@ def test_what_a_person_has_set_about_reporting_stays():
         "import hierdoc, os; print(os.environ['ENABLE_RUNTIME_UPTIME_TELEMETRY'])", ENABLE_RUNTIME_UPTIME_TELEMETRY="1"
     )
     assert done.stdout == "1\n"
+
+
+def test_deterministic_operations_are_asked_for_inside_the_block_only():
+    code = """
+from hierdoc.encoders.compat import deterministic_ops
+def state():
+    from tensorflow.python.framework import config
+    return config.is_op_determinism_enabled()
+seen = []
+with deterministic_ops(False):
+    seen.append(state())
+with deterministic_ops(True):
+    seen.append(state())
+    with deterministic_ops(True):
+        pass
+    seen.append(state())
+try:
+    with deterministic_ops(True):
+        raise KeyError
+except KeyError:
+    seen.append(state())
+print(seen)
+"""
+    assert run_python(code).stdout.strip() == "[False, True, True, False]"

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from hierdoc import chunk_documents, finetune_encoder
 from hierdoc.encoders.bert import BertEncoder
+from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.encoder import fit_softmax
 from hierdoc.learning.history import History
 from hierdoc.objectives.classification import chunk_probs
@@ -55,6 +56,7 @@ def test_the_fitted_softmax_gives_scikit_learns_probabilities(tmp_path: Path, nu
         10,
         {**PARAMETERS, "class_weight": class_weight},
         History(tmp_path / "h.jsonl"),
+        Checkpoints(tmp_path),
     )
     vectors, new = (np.stack([cls_vector(FULL, arrays, row.tolist()) for row in part.rows]) for part in (train, dev))
     weight = None if class_weight == "none" else "balanced"

@@ -12,8 +12,11 @@ import pytest
 
 from hierdoc import HierdocFailure
 from hierdoc.encoders import compat
+from hierdoc.encoders.dropout import dropout
+from hierdoc.learning import checkpoints
+from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.history import History
-from hierdoc.learning.loop import LabelledBatch, Outcome, make_step, train
+from hierdoc.learning.loop import LabelledBatch, Outcome, Trained, make_trained, train
 
 
 def labelled(num: int = 2, num_fillers: int = 0) -> LabelledBatch:
@@ -33,7 +36,8 @@ def run_loop(
     variable = compat.load_tensorflow().Variable(-1.0)
     calls: list[int] = []
 
-    def step(batch: LabelledBatch) -> float:
+    def step(batch: LabelledBatch, number: int) -> float:
+        assert number == len(calls)
         calls.append(1)
         variable.assign(float(len(calls)))
         return 1.0
@@ -44,12 +48,12 @@ def run_loop(
 
     history = History(path / "history.jsonl")
     outcome = train(
-        step=step,
+        Trained([variable], [], step),
         batches_of=lambda epoch: [labelled],
         read_dev=read_dev,
         better=better or (lambda new, best: new["accuracy"] > best["accuracy"]),
-        variables=[variable],
         history=history,
+        checkpoints=Checkpoints(path),
         num_epochs=len(accuracies),
         patience=patience,
         description="test",
@@ -117,7 +121,10 @@ def test_the_training_loss_is_the_mean_over_examples_and_batches_come_by_epoch(t
         )
 
     history = History(tmp_path / "h.jsonl")
-    train(lambda batch: next(losses), batches_of, dict, lambda new, best: True, [], history, 2, None, "test", "rows")
+    trained = Trained([], [], lambda batch, number: next(losses))
+    train(
+        trained, batches_of, dict, lambda new, best: True, history, Checkpoints(tmp_path), 2, None, "test", "rows"
+    )  # fmt: skip
     assert asked == [0, 1]
     assert [epoch["train_loss"] for epoch in history.epochs] == [(3 * 4.0 + 1 * 1.0) / 4, 3.0]
 
@@ -127,17 +134,16 @@ def test_a_loss_that_is_not_finite_fails_with_the_step_and_what_to_try(tmp_path:
     losses = iter([1.0, 1.0, 1.0, loss])
     with pytest.raises(HierdocFailure) as error:
         train(
-            lambda batch: next(losses), lambda epoch: [labelled] * 3, dict, lambda new, best: True, [],
-            History(tmp_path / "h.jsonl"), 2, None, "finetune", "chunks",
+            Trained([], [], lambda batch, number: next(losses)), lambda epoch: [labelled] * 3, dict,
+            lambda new, best: True, History(tmp_path / "h.jsonl"), Checkpoints(tmp_path), 2, None, "finetune", "chunks",
         )  # fmt: skip
     assert str(error.value) == f"finetune: the loss is {loss} in epoch 2, step 1; try a lower learning rate"
 
 
 def linear_forward(kernel):
-    """Logits x @ kernel, as `make_step` wants its model."""
+    """Logits x @ kernel, as `make_trained` wants its model."""
 
-    def forward(x, training: bool):
-        assert training is True
+    def forward(x, dropout_seed):
         return compat.load_tensorflow().matmul(x, kernel)
 
     return forward
@@ -168,13 +174,14 @@ def test_a_step_is_one_step_of_adam(trace_each_shape: bool):
     tf = compat.load_tensorflow()
     kernel = tf.Variable(KERNEL)
     weights = np.float32([1.0, 2.0, 0.5])
-    step = make_step(linear_forward(kernel), [kernel], tf.keras.optimizers.Adam(0.01, epsilon=1e-7), trace_each_shape)
+    adam = tf.keras.optimizers.Adam(0.01, epsilon=1e-7)
+    step = make_trained(linear_forward(kernel), [kernel], adam, 0, trace_each_shape).take_step
     wanted, first, second = KERNEL.astype(np.float64), np.zeros((2, 2)), np.zeros((2, 2))
     for number in (1, 2, 3):  # Kingma and Ba 2015, algorithm 1
         loss, gradient = gradient_by_hand(X, LABELS, weights, wanted)
         first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
         wanted = wanted - 0.01 * (first / (1 - 0.9**number)) / (np.sqrt(second / (1 - 0.999**number)) + 1e-7)
-        assert step(LabelledBatch((X,), LABELS, weights)) == pytest.approx(loss, rel=1e-5)  # float32
+        assert step(LabelledBatch((X,), LABELS, weights), number) == pytest.approx(loss, rel=1e-5)  # float32
         # float32, and Keras adds epsilon before the correction of the second moment: 1e-7 of a step of 1e-2
         np.testing.assert_allclose(kernel.numpy(), wanted, rtol=0, atol=1e-6)
 
@@ -184,11 +191,12 @@ def test_rows_of_weight_0_contribute_nothing():
     results = []
     for filler in (np.float32([[0, 0]]), np.float32([[1e3, -1e3]])):
         kernel = tf.Variable(KERNEL)
-        step = make_step(linear_forward(kernel), [kernel], tf.keras.optimizers.SGD(0.1), True)
+        step = make_trained(linear_forward(kernel), [kernel], tf.keras.optimizers.SGD(0.1), 0, True).take_step
         loss = step(
             LabelledBatch(
                 (np.concatenate([X, filler]),), np.append(LABELS, 0).astype(np.int32), np.float32([1, 1, 1, 0])
-            )
+            ),
+            0,
         )
         results.append((loss, kernel.numpy()))
     loss, gradient = gradient_by_hand(X, LABELS, np.ones(3), KERNEL)
@@ -200,11 +208,81 @@ def test_rows_of_weight_0_contribute_nothing():
 def test_only_the_given_variables_are_trained():
     tf = compat.load_tensorflow()
     kernel, frozen = tf.Variable(KERNEL), tf.Variable([[1.0, 0.0], [0.0, 1.0]])
-    step = make_step(
-        lambda x, training: tf.matmul(tf.matmul(x, frozen), kernel), [kernel], tf.keras.optimizers.SGD(0.1), True
+    trained = make_trained(
+        lambda x, dropout_seed: tf.matmul(tf.matmul(x, frozen), kernel), [kernel], tf.keras.optimizers.SGD(0.1), 0, True
     )
-    step(LabelledBatch((X,), LABELS, np.ones(3, np.float32)))
+    trained.take_step(LabelledBatch((X,), LABELS, np.ones(3, np.float32)), 0)
     assert frozen.numpy().tolist() == [[1, 0], [0, 1]] and (kernel.numpy() != KERNEL).any()
+
+
+def test_each_step_gets_the_seed_and_its_number():
+    tf = compat.load_tensorflow()
+    seen = tf.Variable([0, 0], dtype=tf.int64)
+    kernel = tf.Variable(KERNEL)
+
+    def forward(x, dropout_seed):
+        seen.assign(dropout_seed)
+        return tf.matmul(x, kernel)
+
+    trained = make_trained(forward, [kernel], tf.keras.optimizers.SGD(0.1), 7, True)
+    for number in (0, 5, 2**33):
+        trained.take_step(LabelledBatch((X,), LABELS, np.ones(3, np.float32)), number)
+        assert seen.numpy().tolist() == [7, number]
+
+
+class Stopped(Exception):
+    """What an interruption is in the next test."""
+
+
+def adam_training(folder: Path, stop_at: int | None) -> tuple[bytes, str, list[int]]:
+    """Train a kernel for 4 epochs of 3 steps with Adam and dropout; return its bytes, the history, the steps taken.
+
+    The best epoch is the second. A checkpoint is written after each step; the step `stop_at` does not come to its end.
+    """
+    tf = compat.load_tensorflow()
+    kernel = tf.Variable(KERNEL)
+
+    def forward(x, dropout_seed):
+        return tf.matmul(dropout(x, 0.5, dropout_seed, 0), kernel)
+
+    real = make_trained(forward, [kernel], tf.keras.optimizers.Adam(0.1), 3, True)
+    steps: list[int] = []
+
+    def take_step(batch: LabelledBatch, number: int) -> float:
+        loss = real.take_step(batch, number)
+        if number == stop_at:
+            raise Stopped
+        steps.append(number)
+        return loss
+
+    def batches_of(epoch: int) -> list[Callable[[], LabelledBatch]]:
+        rows = np.random.default_rng(epoch).normal(size=(3, 3, 2)).astype(np.float32)
+        return [lambda x=x: LabelledBatch((x,), LABELS, np.ones(3, np.float32)) for x in rows]
+
+    history = History(folder / "h.jsonl")
+    accuracy = {1: 0.5, 2: 0.9, 3: 0.6, 4: 0.7}
+    train(
+        Trained(real.variables, real.optimizer_variables, take_step), batches_of,
+        lambda: {"accuracy": accuracy[len(history.epochs) + 1], "norm": float(np.abs(kernel.numpy()).sum())},
+        lambda new, best: new["accuracy"] > best["accuracy"], history, Checkpoints(folder), 4, None, "test", "rows",
+    )  # fmt: skip
+    return kernel.numpy().tobytes(), (folder / "h.jsonl").read_text(), steps
+
+
+@pytest.mark.parametrize("stop_at", range(12))
+def test_a_training_goes_on_from_its_checkpoint_as_if_nothing_had_happened(
+    tmp_path: Path, stop_at: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(checkpoints, "FEWEST_SECONDS", 0)
+    monkeypatch.setattr(checkpoints, "MOST_SHARE", math.inf)
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "stopped").mkdir()
+    weights, history, steps = adam_training(tmp_path / "whole", None)
+    with pytest.raises(Stopped):
+        adam_training(tmp_path / "stopped", stop_at)
+    resumed_weights, resumed_history, resumed_steps = adam_training(tmp_path / "stopped", None)
+    assert resumed_weights == weights and resumed_history == history
+    assert steps == list(range(12)) and resumed_steps == list(range(stop_at, 12))  # no step is taken twice
 
 
 def test_num_examples_counts_the_rows_with_a_weight():

@@ -135,9 +135,48 @@ def test_an_unfinished_stage_goes_on_from_its_pieces(tmp_path: Path, capsys):
     assert (again.path / "vectors-00000.parquet").read_bytes() == b"piece"
     assert (
         capsys.readouterr().err
-        == f"{tmp_path / 'embed'}: an earlier run did not finish this stage; the shards that it finished are kept\n"
+        == f"{tmp_path / 'embed'}: an earlier run did not finish this stage; what it has done is kept\n"
     )
     assert list(again.finish({}).manifest["files"]) == ["vectors-00000.parquet"]
+
+
+def test_unfinished_work_of_another_version_of_the_code_is_removed(tmp_path: Path, monkeypatch, capsys):
+    stage = begin(tmp_path, "embed", PARAMETERS, {})
+    (stage.path / "vectors-00000.parquet").write_bytes(b"piece")
+    monkeypatch.setattr(store, "_versions", lambda: {"tensorflow": "9"})
+    again = begin(tmp_path, "embed", PARAMETERS, {})
+    assert [path.name for path in again.path.iterdir()] == ["started.json"]
+    wanted = f"{tmp_path / 'embed'}: unfinished work made by another version of the code is removed\n"
+    assert capsys.readouterr().err == wanted
+
+
+def test_seconds_are_summed_and_memory_is_the_most_over_interrupted_runs(tmp_path: Path, monkeypatch):
+    now, memory = [100.0], [50.0]
+    monkeypatch.setattr(store.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(store, "peak_memory_mib", lambda: memory[0])
+    stage = begin(tmp_path, "embed", PARAMETERS, {})
+    now[0] += 7
+    stage.note_time()
+    now[0] += 1000  # what comes after is lost with the process
+    memory[0] = 20.0
+    stage = begin(tmp_path, "embed", PARAMETERS, {})
+    now[0] += 2
+    stage.finish({}, {"rate": 1.5})
+    timings = json.loads((stage.path / "timings.json").read_text())
+    assert timings == {"seconds": 9.0, "peak_memory_mib": 50.0, "num_processes": 2, "rate": 1.5}
+
+
+def test_a_finished_stage_keeps_no_checkpoint_even_when_it_was_stopped_while_clearing_up(tmp_path: Path):
+    stage = begin(tmp_path, "embed", PARAMETERS, {})
+    (stage.path / store.CHECKPOINT).write_bytes(b"standing")
+    started = (stage.path / "started.json").read_bytes()
+    finished = stage.finish({})
+    assert "checkpoint.npz" not in finished.manifest["files"]
+    assert sorted(path.name for path in stage.path.iterdir()) == ["manifest.json", "timings.json"]
+    (stage.path / store.CHECKPOINT).write_bytes(b"standing")
+    (stage.path / "started.json").write_bytes(started)
+    assert begin(tmp_path, "embed", PARAMETERS, {}).fingerprint == finished.fingerprint
+    assert sorted(path.name for path in stage.path.iterdir()) == ["manifest.json", "timings.json"]
 
 
 def test_a_resumed_stage_has_the_fingerprint_of_an_uninterrupted_one(tmp_path: Path):

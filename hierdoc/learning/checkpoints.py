@@ -1,0 +1,57 @@
+"""Where long work stands, in one file that is replaced whole, so that it goes on from there after an interruption."""
+
+from __future__ import annotations
+
+import json
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hierdoc.progress import warn
+from hierdoc.stages.files import atomic
+from hierdoc.stages.store import CHECKPOINT
+
+FEWEST_SECONDS = 60.0  # between two checkpoints
+MOST_SHARE = 0.02  # of the time may go into writing them
+
+
+class Checkpoints:
+    """The checkpoint of one stage: facts (JSON values) and named arrays, as NumPy's .npz without pickle.
+
+    The file carries checksums; one that can't be read is told of, and the work begins anew.
+    """
+
+    def __init__(self, folder: Path, saved: Callable[[], None] = lambda: None):
+        """Keep the checkpoint in `folder`; `saved` is called after each one that was written."""
+        self._path = folder / CHECKPOINT
+        self._saved = saved
+        self._last, self._cost = time.monotonic(), 0.0
+
+    def load(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+        """Return (facts, arrays) of the last checkpoint, or None where there is none that can be read."""
+        if not self._path.exists():
+            return None
+        try:
+            with np.load(self._path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            return json.loads(str(arrays.pop("facts"))), arrays
+        except (zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError) as error:
+            warn(f"{self._path}: can't be read ({error}); the work begins anew")
+            return None
+
+    def is_due(self) -> bool:
+        """Return whether enough time has gone by since the last checkpoint."""
+        return time.monotonic() - self._last >= max(FEWEST_SECONDS, self._cost / MOST_SHARE)
+
+    def save(self, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Replace the checkpoint, whole or not at all."""
+        started = time.monotonic()
+        with atomic(self._path) as partial, partial.open("wb") as file:
+            np.savez(file, facts=np.array(json.dumps(dict(facts))), **arrays)
+        self._saved()
+        self._last = time.monotonic()
+        self._cost = self._last - started

@@ -1,0 +1,155 @@
+"""Law 6: whatever stops a stage, wherever it stops, the next run goes on to the same bytes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hierdoc.stages import store
+
+# Stops a command by a signal just before or just after it renames its n-th file to its final name, which is where every
+# checkpoint, shard, weights file and manifest passes. Training writes a checkpoint after each step. At the end it
+# says how many files were renamed.
+STOPPED = """
+import os, sys
+how, when, number, words = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4:]
+from hierdoc.learning import checkpoints
+checkpoints.FEWEST_SECONDS, checkpoints.MOST_SHARE = 0, float("inf")
+replace, count = os.replace, 0
+def counted(source, target):
+    global count
+    count += 1
+    if count == number and when == "before":
+        os.kill(os.getpid(), how)
+    replace(source, target)
+    if count == number and when == "after":
+        os.kill(os.getpid(), how)
+os.replace = counted
+from hierdoc.cli import main
+code = main(words)
+print("renamed", count)
+sys.exit(code)
+"""
+
+# Lets no file grow beyond a number of bytes: writing fails then as on a full disk.
+FULL = """
+import resource, sys
+limit, words = int(sys.argv[1]), sys.argv[2:]
+from hierdoc.learning import checkpoints
+checkpoints.FEWEST_SECONDS, checkpoints.MOST_SHARE = 0, float("inf")
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+from hierdoc.cli import main
+sys.exit(main(words))
+"""
+
+ARGUMENTS = {
+    "finetune": ["--epochs", "2", "--learning-rate", "1e-2", "--precision", "float32", "--deterministic"],
+    "embed": ["--precision", "float32"],
+    "train_lstm": ["--epochs", "3", "--deterministic"],
+    "evaluate": [],
+}
+FOLDERS = {"finetune": "finetune", "embed": "embed", "train_lstm": "heads/lstm", "evaluate": "evaluate/lstm"}
+
+
+def python(code: str, *words: object) -> subprocess.CompletedProcess[str]:
+    """Run code in a process of its own."""
+    return subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, timeout=300)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file of a stage but its timings."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != store.TIMINGS}
+
+
+@pytest.fixture(scope="module")
+def chunked(tmp_path_factory: pytest.TempPathFactory, tiny_csv: Path, tiny_encoder: str) -> Path:
+    """A run directory with a chunk stage of several shards."""
+    from hierdoc import chunk_documents
+    from hierdoc.chunking import chunks
+
+    run = tmp_path_factory.mktemp("interruption") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "TOKENS_PER_SHARD", 500)
+        chunk_documents(tiny_csv, run, id_column="id", split_column="split", encoder=tiny_encoder, chunk_size=10)
+    assert len(store.read(run, "chunk").files("chunks-")) >= 3
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole(chunked: Path) -> Path:
+    """The same with all stages, none of them interrupted."""
+    for stage, arguments in ARGUMENTS.items():
+        done = python(
+            "import sys; from hierdoc.cli import main; sys.exit(main(sys.argv[1:]))", stage, chunked, *arguments
+        )
+        assert done.returncode == 0, done.stderr
+    return chunked
+
+
+def up_to(whole: Path, stage: str, run: Path) -> Path:
+    """Copy what comes before `stage` into a run directory of its own."""
+    for folder in ["chunk", *FOLDERS.values()]:
+        if folder == FOLDERS[stage]:
+            return run
+        shutil.copytree(whole / folder, run / folder)
+    raise ValueError(stage)
+
+
+@pytest.mark.parametrize("stage", list(ARGUMENTS))
+def test_killed_again_and_again_a_stage_comes_to_the_same_bytes(stage: str, whole: Path, tmp_path: Path):
+    run, folder = up_to(whole, stage, tmp_path / "run"), FOLDERS[stage]
+    stride = {"finetune": 11, "train_lstm": 5, "embed": 3, "evaluate": 1}[stage]
+    kills = 0
+    while True:
+        when, number = ("before", "after")[kills % 2], stride + kills
+        done = python(STOPPED, int(signal.SIGKILL), when, number, stage, run, *ARGUMENTS[stage])
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        kills += 1
+        assert kills < 12, "no progress from one run to the next"
+    assert kills >= 2
+    assert content(run / folder) == content(whole / folder)
+    timings = json.loads((run / folder / store.TIMINGS).read_text())
+    assert timings["num_processes"] <= kills + 1
+
+
+@pytest.mark.parametrize("stage", ["finetune", "embed"])
+def test_ctrl_c_ends_with_130_and_one_line_and_the_next_run_goes_on(stage: str, whole: Path, tmp_path: Path):
+    run, folder = up_to(whole, stage, tmp_path / "run"), FOLDERS[stage]
+    done = python(STOPPED, int(signal.SIGINT), "after", 6, stage, run, *ARGUMENTS[stage])
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1] == "interrupted; the same command, without --overwrite, goes on from here"
+    assert "Traceback" not in done.stderr and not (run / folder / "manifest.json").exists()
+    done = python(STOPPED, int(signal.SIGKILL), "never", 0, stage, run, *ARGUMENTS[stage])
+    assert done.returncode == 0 and "an earlier run did not finish this stage; what it has done is kept" in done.stderr
+    assert content(run / folder) == content(whole / folder)
+
+
+@pytest.mark.parametrize("stage", list(ARGUMENTS))
+def test_a_full_disk_ends_with_1_and_nothing_half_made_is_taken_for_finished(stage: str, whole: Path, tmp_path: Path):
+    run, folder = up_to(whole, stage, tmp_path / "run"), FOLDERS[stage]
+    done = python(FULL, 1500, stage, run, *ARGUMENTS[stage])
+    assert done.returncode == 1, done.stderr
+    assert "too large" in done.stderr.splitlines()[-1] and done.stderr.splitlines()[-1].startswith("failed: ")
+    assert "Traceback" not in done.stderr and not (run / folder / "manifest.json").exists()
+    with pytest.raises(store.HierdocError, match="is not finished; make it with"):
+        store.read(run, folder)
+    done = python(STOPPED, int(signal.SIGKILL), "never", 0, stage, run, *ARGUMENTS[stage])
+    assert done.returncode == 0, done.stderr
+    assert content(run / folder) == content(whole / folder)
+
+
+def test_work_that_is_done_is_not_done_again(whole: Path, tmp_path: Path):
+    run = up_to(whole, "finetune", tmp_path / "run")
+    python(STOPPED, int(signal.SIGKILL), "after", 9, "finetune", run, *ARGUMENTS["finetune"])
+    done = python(STOPPED, int(signal.SIGKILL), "never", 0, "finetune", run, *ARGUMENTS["finetune"])
+    assert (
+        "finetune: goes on from step 4, in epoch 1" in done.stderr
+    )  # started.json, then 4 checkpoints with their timings
