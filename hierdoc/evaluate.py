@@ -46,7 +46,7 @@ def evaluate_head(
     stage = store.begin(run, name, {"head": head, "split": split}, parents, overwrite)
     if isinstance(stage, store.FinishedStage):
         return stage
-    from hierdoc.heads.document_probs import document_probs, load_head
+    from hierdoc.heads.document_probs import compile_head, load_head
     from hierdoc.sequences.reading import read_split
 
     chunk = parents["chunk"]
@@ -54,7 +54,7 @@ def evaluate_head(
     if not len(held_out):
         raise HierdocError(f"{chunk.path}: has no {split} documents")
     model, config = load_head(parents[f"heads/{head}"].path)
-    probs = document_probs(model, held_out.documents, len(config["labels"]))
+    probs = compile_head(model, len(config["labels"]))(held_out.documents)
     metrics = {"head": head, "split": split, **_measure(held_out, probs, config["labels"], chunk, split)}
     files.write_json(stage.path / "metrics.json", metrics)
     table = tables.predictions_table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,23 @@ from hierdoc.stages.files import write_json
 from hierdoc.stages.weights import load_weights, save_weights
 
 
-def document_probs(model: Any, documents: DocumentVectors, num_classes: int) -> np.ndarray:
-    """Return the head's probabilities, float32 (B, C), of B documents, in their order.
+def compile_head(model: Any, num_classes: int) -> Callable[[DocumentVectors], np.ndarray]:
+    """Return a function of B documents that returns the head's probabilities, float32 (B, C), in their order.
 
-    Every batch has the same number of rows, so that a document's probabilities are the same bits in any company.
+    It computes with the model's weights as they are at each call. Every batch of documents of one length has the same
+    number of rows, so that a document's probabilities are the same bits in any company.
     """
     tf = compat.load_tensorflow()
     graph = tf.function(model, autograph=False, reduce_retracing=True)
-    probs = np.empty((len(documents), num_classes), np.float32)
-    for batch in batches_in_order(documents):
-        logits = graph([tf.constant(batch.vectors), tf.constant(batch.mask)], training=False).numpy()
-        probs[batch.members] = softmax(logits[: len(batch.members)].astype(np.float64)).astype(np.float32)
-    return probs
+
+    def document_probs(documents: DocumentVectors) -> np.ndarray:
+        probs = np.empty((len(documents), num_classes), np.float32)
+        for batch in batches_in_order(documents):
+            logits = graph([tf.constant(batch.vectors), tf.constant(batch.mask)], training=False).numpy()
+            probs[batch.members] = softmax(logits[: len(batch.members)].astype(np.float64)).astype(np.float32)
+        return probs
+
+    return document_probs
 
 
 def save_head(folder: Path, model: Any, config: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from hierdoc.engines import ENGINES
 from hierdoc.engines.precision import cpu_has_bfloat16
 from hierdoc.engines.tensorflow import encode_chunks
 from hierdoc.errors import HierdocError
-from hierdoc.heads.document_probs import document_probs, load_head
+from hierdoc.heads.document_probs import compile_head, load_head
 from hierdoc.objectives.classification import chunk_probs
 from hierdoc.progress import warn
 from hierdoc.sequences.grouping import group_by_document
@@ -42,13 +42,14 @@ class Predictor:
                 vectors.
         """
         finetune, trained = store.read(run, "finetune"), store.read(run, f"heads/{head}")
-        self._model, head_config = load_head(trained.path)
+        model, head_config = load_head(trained.path)
         if head_config["encoder_fingerprint"] != finetune.fingerprint:
             raise HierdocError(
                 f"{trained.path}: was trained on the vectors of another encoder than {finetune.path} holds"
             )
         self.config = load_config(finetune.path)
         self.labels: list[str] = self.config["labels"]
+        self._document_probs = compile_head(model, len(self.labels))
         self._tokenizer = load_tokenizer(finetune.path)
         self._encoder = load_encoder(finetune.path)
         self._chunk_head = load_weights(finetune.path / "chunk_head.safetensors")
@@ -88,7 +89,7 @@ class Predictor:
             progress.total = (progress.total or 0) + len(rows)
         vectors = encode_chunks(self._encode, rows, self.config["chunk_size"], self._encoder.dim, progress)
         documents = group_by_document(owners, np.asarray(places), vectors, chunk_probs(vectors, self._chunk_head))
-        probs = document_probs(self._model, documents, len(self.labels))
+        probs = self._document_probs(documents)
         number = {doc_id: place for place, doc_id in enumerate(documents.doc_ids)}
         order = [number[doc_id] for doc_id in doc_ids]
         return tables.predictions_table(list(doc_ids), probs[order], documents.num_chunks[order], self.labels)

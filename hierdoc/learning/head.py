@@ -9,7 +9,7 @@ import numpy as np
 
 from hierdoc.encoders import compat
 from hierdoc.heads import HEADS
-from hierdoc.heads.document_probs import document_probs
+from hierdoc.heads.document_probs import compile_head
 from hierdoc.learning import loop
 from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.history import History
@@ -42,6 +42,7 @@ def train_head(
     tf = compat.load_tensorflow()
     seed_tensorflow(parameters["seed"])
     model = HEADS[parameters["head"]](dim, num_classes)
+    document_probs = compile_head(model, num_classes)
     optimizer = tf.keras.optimizers.Adam(parameters["learning_rate"], epsilon=1e-7)
 
     def make(members: np.ndarray) -> loop.LabelledBatch:
@@ -55,7 +56,7 @@ def train_head(
         return [functools.partial(make, members) for members in batches.plan_epoch(train.documents.num_chunks, rng)]
 
     def read_dev() -> dict[str, float]:
-        accuracy, loss = accuracy_and_loss(document_probs(model, dev.documents, num_classes), dev.label_ids)
+        accuracy, loss = accuracy_and_loss(document_probs(dev.documents), dev.label_ids)
         return {"dev_accuracy": accuracy, "dev_loss": loss}
 
     outcome = loop.train(

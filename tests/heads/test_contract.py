@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from hierdoc import HierdocError
 from hierdoc.encoders import compat
 from hierdoc.heads import HEADS
-from hierdoc.heads.document_probs import document_probs, load_head, save_head
+from hierdoc.heads.document_probs import compile_head, load_head, save_head
 from hierdoc.sequences.grouping import DocumentVectors
 
 DIM, CLASSES = 6, 3
@@ -118,7 +118,7 @@ def test_what_stands_under_a_false_mask_reaches_no_gradient(model: Any, filling:
 def test_document_probs_are_the_softmax_of_the_logits_in_the_documents_order(
     model: Any, logits_of: Callable[..., np.ndarray]
 ):
-    found = document_probs(model, DOCUMENTS, CLASSES)
+    found = compile_head(model, CLASSES)(DOCUMENTS)
     raised = np.exp(logits_of(DOCUMENTS, ALL, 7).astype(np.float64))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, raised / raised.sum(axis=1, keepdims=True), rtol=0, atol=FLOAT32)
@@ -126,7 +126,7 @@ def test_document_probs_are_the_softmax_of_the_logits_in_the_documents_order(
 
 def test_document_probs_are_the_same_bits_in_any_company(model: Any):
     many = documents_of(np.random.default_rng(1).integers(1, 14, 71).tolist(), seed=2)
-    whole = document_probs(model, many, CLASSES)
+    whole = compile_head(model, CLASSES)(many)
     for members in ([5], [70, 3, 40], list(range(10, 60))):
         parts = [many.vectors[many.starts[member] : many.starts[member + 1]] for member in members]
         starts = np.cumsum([0, *map(len, parts)])
@@ -136,14 +136,14 @@ def test_document_probs_are_the_same_bits_in_any_company(model: Any):
             np.zeros((starts[-1], CLASSES), np.float32),
             starts,
         )
-        np.testing.assert_array_equal(document_probs(model, fewer, CLASSES), whole[members])
+        np.testing.assert_array_equal(compile_head(model, CLASSES)(fewer), whole[members])
 
 
 def test_no_documents_have_no_probabilities(model: Any):
     empty = DocumentVectors(
         [], np.zeros((0, DIM), np.float32), np.zeros((0, CLASSES), np.float32), np.zeros(1, np.int64)
     )
-    assert document_probs(model, empty, CLASSES).shape == (0, CLASSES)
+    assert compile_head(model, CLASSES)(empty).shape == (0, CLASSES)
 
 
 def config_of(head: str) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def test_a_saved_head_is_loaded_with_the_same_bits(head: str, model: Any, tmp_pa
     assert len(again.variables) == len(model.variables) > 0
     for old, new in zip(model.variables, again.variables, strict=True):
         np.testing.assert_array_equal(new.numpy(), old.numpy())
-    np.testing.assert_array_equal(document_probs(again, DOCUMENTS, CLASSES), document_probs(model, DOCUMENTS, CLASSES))
+    np.testing.assert_array_equal(compile_head(again, CLASSES)(DOCUMENTS), compile_head(model, CLASSES)(DOCUMENTS))
 
 
 def test_saving_the_same_head_twice_makes_the_same_bytes(head: str, model: Any, tmp_path: Path):
