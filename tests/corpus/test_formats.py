@@ -15,9 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hierdoc.chunk import chunk_documents
 from hierdoc.corpus.documents import Columns, Documents, read_documents
 from hierdoc.corpus.finding import find_sources
 from hierdoc.errors import HierdocError
+from hierdoc.stages.tables import read_tables
 
 ROWS = {
     "id": ["a/007.txt", "a/NA", "b c/2", "b c/3.txt"],
@@ -85,7 +87,7 @@ def jsonl(folder: Path, *lines: str) -> Path:
 @pytest.mark.parametrize("compression", COMPRESS)
 @pytest.mark.parametrize("format", CONTENT)
 def test_every_format_gives_the_same_documents_from_a_file_and_from_stdin(
-    format: str, compression: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    format: str, compression: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_encoder: str
 ):
     content = COMPRESS[compression](CONTENT[format]())
     expected = Documents(ROWS["id"], ROWS["text"], ROWS["label"])
@@ -95,6 +97,15 @@ def test_every_format_gives_the_same_documents_from_a_file_and_from_stdin(
     assert documents(path) == expected
     assert documents(unnamed, format=format) == expected
     assert documents(stdin(monkeypatch, content), format=format) == expected
+    settings = {"encoder": tiny_encoder, "chunk_size": 5}
+    tables = [
+        chunk_documents(path, tmp_path / "1", id_column="id", **settings),
+        chunk_documents(stdin(monkeypatch, content), tmp_path / "2", id_column="id", format=format, **settings),
+        chunk_documents(folder(tmp_path / "texts"), tmp_path / "3", **settings),
+    ]
+    for name in ("documents-", "chunks-"):
+        first, *others = [read_tables(stage.files(name)) for stage in tables]
+        assert all(table.equals(first) for table in others)
 
 
 def test_a_folder_gives_the_same_documents(tmp_path: Path):
@@ -173,7 +184,7 @@ def test_jsonl_values_of_other_types_become_strings_and_null_is_null(tmp_path: P
         '{"id": 1, "text": "NA", "label": true, "more": {"a": [1]}}\r',
         "",
         ' \t{"text": null, "label": 1.5, "id": "007"} ',
-        '{"id": false, "text": "", "label": "a, b"}',
+        '{"id": false,\r"text": "", "label": "a, b"}',
         '{"id": 12345678901234567890, "text": "\\u2028\u2028", "label": " "}',
     )
     assert documents(path) == Documents(
