@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from hierdoc import cli
@@ -18,9 +19,12 @@ from hierdoc.chunking.tokenizers import MOST_UNKNOWN, WordPieceTokenizer, save_t
 from hierdoc.chunking.windows import check_window
 from hierdoc.corpus import labels as label_order
 from hierdoc.corpus import splits
-from hierdoc.corpus.documents import Columns, Data, Documents, data_sha256, read_documents
+from hierdoc.corpus.documents import Columns, Documents, read_documents
 from hierdoc.corpus.duplicates import near_duplicate_groups
+from hierdoc.corpus.finding import find_sources
+from hierdoc.corpus.sources import Data
 from hierdoc.encoders.pretrained import find_encoder
+from hierdoc.errors import HierdocError
 from hierdoc.learning.seeds import check_seed
 from hierdoc.progress import bar, say, warn
 from hierdoc.stages import store
@@ -32,6 +36,9 @@ def chunk_documents(
     text_column: str = "text",
     label_column: str = "label",
     id_column: str | None = None,
+    labels_file: str | PathLike[str] | None = None,
+    format: str | None = None,
+    encoding: str = "utf-8",
     split: str = "0.8/0.1/0.1",
     split_column: str | None = None,
     encoder: str = "minilm",
@@ -44,10 +51,14 @@ def chunk_documents(
     """Write RUN/chunk: the documents with their split, their chunks, the tokenizer and the order of the labels.
 
     Args:
-        data: CSV or Parquet files, or a DataFrame; one row is one document.
+        data: CSV, TSV, JSONL or Parquet files, "-" for stdin, or a DataFrame, where one row is one document; or a folder,
+            where one text file is: its path in it is the id, and the path's first folder the class.
         run: the run directory.
         text_column, label_column, id_column, split_column: the columns' names. Without an id column, rows are
             numbered from 1. With a split column, it decides; without any dev in it, 10 % of train becomes dev.
+        labels_file: a table with the columns of id (the path; "id" by default), label and split of a folder's files.
+        format: csv, tsv, jsonl or parquet, of stdin (csv by default) and of files whose suffix names none.
+        encoding: of all that is text.
         split: fractions of train/dev/test, by document, stratified; near-duplicates stay in one split.
         encoder: whose vocabulary cuts the text: minilm, a directory, or random:CONFIG.json.
         chunk_size: tokens of a chunk, [CLS] and [SEP] included.
@@ -63,9 +74,13 @@ def chunk_documents(
     fractions = splits.parse_fractions(split)
     source = find_encoder(encoder)
     check_window(chunk_size, overlap, max_chunks, source.config["max_position_embeddings"])
+    sources = find_sources(data, labels_file, format, encoding)
+    if sources.hold(Path(run) / "chunk"):
+        raise HierdocError(f"{run}: the run directory must not be inside the folder that is read")
+    id_column = id_column or ("id" if sources.folder else None)
     columns = Columns(text=text_column, label=label_column, id=id_column, split=split_column)
     parameters = {
-        "data_sha256": data_sha256(data),
+        **sources.parameters(),
         "columns": asdict(columns),
         "split": split if split_column is None else f"column {split_column}",
         "encoder_sha256": source.sha256,
@@ -76,7 +91,7 @@ def chunk_documents(
     }
     # What is wrong with the data is told before anything is removed.
     if not store.is_finished(run, "chunk") or overwrite:
-        documents = read_documents(data, columns)
+        documents = read_documents(sources, columns)
         split_of, found = _split_documents(documents, fractions, seed)
         order = _check_labels(documents, split_of, found)
     stage = store.begin(run, "chunk", parameters, {}, overwrite)
@@ -208,13 +223,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this stage's arguments, all but --overwrite (`run` shares them)."""
-    parser.add_argument("data", nargs="+", metavar="DATA", help="CSV or Parquet files; one row is one document")
+    parser.add_argument("data", nargs="+", metavar="DATA", help=cli.DATA_HELP)
     parser.add_argument("run", metavar="RUN", help="the run directory")
     parser.add_argument("--text-column", default="text", metavar="NAME", help="the column with the text")
     parser.add_argument("--label-column", default="label", metavar="NAME", help="the column with the class")
     parser.add_argument(
         "--id-column", metavar="NAME", help="the column with a unique id (without it: the row's number)"
     )
+    parser.add_argument(
+        "--labels-file", metavar="TABLE", help="the classes of a folder's files (by default: its sub-folders' names)"
+    )
+    cli.add_reading(parser)
     parser.add_argument("--split", default="0.8/0.1/0.1", metavar="TRAIN/DEV/TEST", help="fractions of the documents")
     parser.add_argument("--split-column", metavar="NAME", help="a column with train, dev or test, instead of --split")
     parser.add_argument(

@@ -58,6 +58,22 @@ def add_deterministic(parser: argparse.ArgumentParser) -> None:
     )
 
 
+DATA_HELP = (
+    "CSV, TSV, JSONL or Parquet (also with .gz or .zst): one row is one document; "
+    "or a folder or files of text: one file is; or - for stdin"
+)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of commands that read documents."""
+    parser.add_argument(
+        "--format",
+        metavar="NAME",
+        help="csv, tsv, jsonl, parquet or txt: of stdin (without it: csv) and of files whose suffix names none",
+    )
+    parser.add_argument("--encoding", default="utf-8", metavar="NAME", help="of all that is text")
+
+
 def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> int:
     """Parse `argv`, call the parser's `function` with the arguments, print what its `describe` makes of the result.
 

@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from hierdoc import cli
 from hierdoc.chunking.tokenizers import MOST_UNKNOWN
-from hierdoc.corpus.documents import Columns, Data, column_names, data_paths, iterate_documents
+from hierdoc.corpus.documents import Columns, iterate_documents
+from hierdoc.corpus.finding import find_sources
+from hierdoc.corpus.rows import column_names
+from hierdoc.corpus.sources import Data, Sources
 from hierdoc.errors import HierdocError
 from hierdoc.heads import check_head
 from hierdoc.progress import bar, say, warn
@@ -39,6 +42,8 @@ def predict_documents(
     head: str = "lstm",
     text_column: str | None = None,
     id_column: str | None = None,
+    format: str | None = None,
+    encoding: str = "utf-8",
     overwrite: bool = False,
 ) -> pd.DataFrame | Path:
     """Return the labels and probabilities of new documents, in their order, or write them to `out` and return its path.
@@ -48,19 +53,25 @@ def predict_documents(
 
     Args:
         run: a run directory.
-        data: CSV or Parquet files, or a DataFrame; one row is one document.
+        data: CSV, TSV, JSONL or Parquet files, "-" for stdin, or a DataFrame, where one row is one document; or a folder
+            or files of text, where one file is, and its path the id.
         out: a .csv, .jsonl or .parquet file, written whole or not at all.
         head: which trained head.
         text_column, id_column: the columns' names; by default those of the training data.
+        format: csv, tsv, jsonl, parquet or txt, of stdin (csv by default) and of files whose suffix names none.
+        encoding: of all that is text.
         overwrite: replace `out` where it exists.
 
     Raises:
         HierdocError: the data are not as they must be; a stage is missing or has changed; `out` exists.
     """
+    check_head(head)
+    store.read(run, f"heads/{head}")  # a wrong path is told before stdin is read, or TensorFlow loaded
+    sources = find_sources(data, None, format, encoding)
     if out is not None:
         out = Path(out)
-        _check_out(out, data, overwrite)
-    batches = _predictions(run, data, head, text_column, id_column)
+        _check_out(out, sources, overwrite)
+    batches = _predictions(run, sources, head, text_column, id_column)
     if out is None:
         import pyarrow as pa
 
@@ -70,32 +81,32 @@ def predict_documents(
     return out
 
 
-def _check_out(out: Path, data: Data, overwrite: bool) -> None:
+def _check_out(out: Path, sources: Sources, overwrite: bool) -> None:
     if out.suffix.lower() not in SUFFIXES:
         raise HierdocError(f"`out` must end in {', '.join(SUFFIXES)}, but is {str(out)!r} instead")
     if out.is_dir():
         raise HierdocError(f"{out}: must be a file, but is a directory instead")
     if not out.parent.is_dir():
         raise HierdocError(f"{out.parent}: no such directory")
-    if out.exists() and any(path.samefile(out) for path in data_paths(data) or []):
-        raise HierdocError(f"{out}: is one of the files to read")
+    if sources.hold(out):
+        raise HierdocError(f"{out}: is {'inside the folder' if sources.folder else 'one of the files'} to read")
     if out.exists() and not overwrite:
         raise HierdocError(f"{out}: exists; --overwrite replaces it")
 
 
 def _predictions(
-    run: str | PathLike[str], data: Data, head: str, text_column: str | None, id_column: str | None
+    run: str | PathLike[str], sources: Sources, head: str, text_column: str | None, id_column: str | None
 ) -> Iterator[pa.Table]:
-    check_head(head)
-    store.read(run, f"heads/{head}")  # a wrong path is told before TensorFlow is loaded
     from hierdoc.encoders.finetuned import load_config
 
     trained = load_config(store.read(run, "finetune").path)["columns"]
     columns = Columns(text=text_column or trained["text"], id=id_column or trained["id"])
-    if id_column is None and columns.id is not None and columns.id not in column_names(data):
-        say(f"no column {columns.id!r} in the data: documents are numbered from 1")
-        columns = Columns(text=columns.text)
-    documents = iterate_documents(data, columns)
+    first_table = next((source for source in sources.files if source.format != "txt"), None)
+    if id_column is None and columns.id is not None and first_table is not None:
+        if columns.id not in column_names(first_table, sources.encoding):
+            say(f"no column {columns.id!r} in the data: documents are numbered from 1")
+            columns = Columns(text=columns.text)
+    documents = iterate_documents(sources, columns)
     batch = _next_batch(documents)  # nor a wrong column after it
     from hierdoc.heads.predictor import Predictor
 
@@ -185,11 +196,12 @@ def build_parser() -> argparse.ArgumentParser:
         "python -m hierdoc.predict runs/complaints new.csv --out predictions.csv",
     )
     parser.add_argument("run", metavar="RUN", help="the run directory")
-    parser.add_argument("data", nargs="+", metavar="DATA", help="CSV or Parquet files; one row is one document")
+    parser.add_argument("data", nargs="+", metavar="DATA", help=cli.DATA_HELP)
     parser.add_argument("--out", metavar="FILE", help=f"a file that ends in {', '.join(SUFFIXES)}")
     parser.add_argument("--head", default="lstm", metavar="NAME", help="which trained head")
     parser.add_argument("--text-column", metavar="NAME", help="(default: as in the training data)")
     parser.add_argument("--id-column", metavar="NAME", help="(default: as in the training data)")
+    cli.add_reading(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace --out where it exists")
     parser.set_defaults(function=predict_documents, describe=describe)
     return parser

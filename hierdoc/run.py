@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from os import PathLike
 
 from hierdoc import chunk, cli, embed, evaluate, finetune, train_lstm
-from hierdoc.corpus.documents import Data
+from hierdoc.corpus.sources import Data
 from hierdoc.errors import HierdocError
 from hierdoc.progress import say
 from hierdoc.stages import store
@@ -22,6 +22,9 @@ def run_pipeline(
     text_column: str = "text",
     label_column: str = "label",
     id_column: str | None = None,
+    labels_file: str | PathLike[str] | None = None,
+    format: str | None = None,
+    encoding: str = "utf-8",
     split: str = "0.8/0.1/0.1",
     split_column: str | None = None,
     encoder: str = "minilm",
@@ -51,8 +54,8 @@ def run_pipeline(
     """
     say(f"{run}: 1/5 chunk")
     chunk.chunk_documents(
-        data, run, text_column, label_column, id_column, split, split_column, encoder, chunk_size, overlap, max_chunks,
-        seed, overwrite,
+        data, run, text_column, label_column, id_column, labels_file, format, encoding, split, split_column, encoder,
+        chunk_size, overlap, max_chunks, seed, overwrite,
     )  # fmt: skip
     splits = store.read(run, "chunk").details["documents_by_split"]
     if missing := [split for split in ("train", "dev", "test") if split not in splits]:

@@ -89,7 +89,8 @@ def test_the_manifest_says_what_was_found(cut_three, tiny_encoder: str, three: P
     assert found["chunks_dropped_by_class"] == {} and found["dev_taken_from_train"] is False
     assert found["config"]["max_position_embeddings"] == 32
     assert set(stage.parameters) == {
-        "data_sha256", "columns", "split", "encoder_sha256", "chunk_size", "overlap", "max_chunks", "seed",
+        "data_sha256", "data_format", "encoding", "labels_file", "columns", "split", "encoder_sha256", "chunk_size",
+        "overlap", "max_chunks", "seed",
     }  # fmt: skip
     assert stage.parameters["columns"] == {"text": "text", "label": "label", "id": "id", "split": "split"}
     assert stage.parameters["data_sha256"] == [hashlib.sha256(three.read_bytes()).hexdigest()]
@@ -343,7 +344,7 @@ def test_a_label_that_is_not_unicode_is_refused(tmp_path: Path, tiny_encoder: st
         (["--encoder", "nothing"], "`encoder` must be minilm, a directory, or random:CONFIG.json, but 'nothing' is none of them"),
         (["--label-column", "topic"], "{data}: column 'topic' is missing; the columns are 'id', 'label', 'split', 'text'"),
         (["--id-column", "label"], "{data}: row 3: id 'pets' stands twice, first in {data}: row 1"),
-        (["--split-column", "label"], "row 1 of the data: a split must be one of train, dev, test, excluded, but is 'pets' instead"),
+        (["--split-column", "label"], "{data}: row 1: column 'label' must hold one of train, dev, test, excluded, but holds 'pets' instead"),
         (["--label-column", "split", "--split-column", "split"], "the training documents must have at least two classes, but have 1 instead: 'train'"),
     ],
 )  # fmt: skip

@@ -1,7 +1,8 @@
-"""What is read from CSV, Parquet and DataFrames, and what is refused, in one line that names file and row."""
+"""What is read from tables, and what is refused, in one line that names file and row."""
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hierdoc.corpus.documents import Columns, data_paths, data_sha256, iterate_documents, read_documents
+from hierdoc.corpus import documents as corpus
+from hierdoc.corpus.documents import Columns, Documents
+from hierdoc.corpus.finding import find_sources
 from hierdoc.errors import HierdocError
 
 ALL = Columns(text="text", label="label", id="id", split="split")
 LABELLED = Columns(text="text", label="label", id="id")
+UNKNOWN = (
+    "must end in .csv, .tsv, .jsonl, .parquet or .txt, with or without .gz or .zst after it; --format says what it is"
+)
 
 
 def csv_file(folder: Path, content: str | bytes, name: str = "data.csv") -> Path:
@@ -29,6 +35,18 @@ def parquet_file(folder: Path, columns: dict[str, Any], name: str = "data.parque
     path = folder / name
     pq.write_table(pa.table(columns), path)
     return path
+
+
+def read_documents(data: Any, columns: Columns) -> Documents:
+    return corpus.read_documents(find_sources(data), columns)
+
+
+def iterate_documents(data: Any, columns: Columns) -> list[tuple[str, str | None, str, str]]:
+    return list(corpus.iterate_documents(find_sources(data), columns))
+
+
+def data_sha256(data: Any) -> list[str]:
+    return find_sources(data).parameters()["data_sha256"]
 
 
 def refusal(data: Any, columns: Columns = LABELLED) -> str:
@@ -205,6 +223,16 @@ def test_a_null_split_is_refused_with_its_row(tmp_path: Path):
     assert refusal(path, ALL) == f"{path}: row 2: column 'split' is null"
 
 
+def test_a_split_that_is_none_is_refused_with_its_file_and_row(tmp_path: Path):
+    one = csv_file(tmp_path, "id,text,label,split\n1,a,b,train\n", "one.csv")
+    two = csv_file(tmp_path, "id,text,label,split\n2,a,b,val\n3,a,b,holdout\n", "two.csv")
+    listed = "train, dev, test, excluded"
+    assert (
+        refusal([one, two], ALL)
+        == f"{two}: row 2: column 'split' must hold one of {listed}, but holds 'holdout' instead"
+    )
+
+
 def test_an_id_that_stands_twice_names_both_places(tmp_path: Path):
     one = csv_file(tmp_path, "id,text,label\na,x,1\nb,y,2\n", "one.csv")
     two = parquet_file(tmp_path, {"id": ["c", "b"], "text": ["x", "y"], "label": ["1", "2"]}, "two.parquet")
@@ -234,9 +262,8 @@ def test_a_column_whose_name_stands_twice_is_refused(tmp_path: Path):
 
 def test_text_that_is_not_utf8_names_the_line_and_the_byte(tmp_path: Path):
     path = csv_file(tmp_path, b"id,text,label\n1,fine,a\n2,caf\xe9 au lait,b\n")
-    message = refusal(path)
-    assert message.startswith(f"{path}: not UTF-8 after line ") and "byte 0xe9" in message
-    assert "byte 0xff" in refusal(csv_file(tmp_path, "id,text,label\n1,a,b\n".encode("utf-16")))
+    place = "in line 3: byte 0xe9 at offset 28, invalid continuation byte"
+    assert refusal(path) == f"{path}: not utf-8 {place}; --encoding names another"
 
 
 @pytest.mark.parametrize("size", [10, 1000, 100_000])
@@ -266,7 +293,7 @@ def test_data_without_rows_are_refused(tmp_path: Path):
     assert refusal(one) == f"{one}: no rows"
     assert refusal(two) == f"{two}: no rows"
     assert refusal([one, two]) == f"{one}, {two}: no rows"
-    assert refusal(pd.DataFrame({"id": [], "text": [], "label": []})) == "the data: no rows"
+    assert refusal(pd.DataFrame({"id": [], "text": [], "label": []})) == "the DataFrame: no rows"
 
 
 def test_a_file_without_rows_beside_one_with_rows_is_fine(tmp_path: Path):
@@ -279,17 +306,24 @@ def test_a_file_without_rows_beside_one_with_rows_is_fine(tmp_path: Path):
     [
         ("missing.csv", "no such file"),
         ("missing.txt", "no such file"),
-        ("folder", "must be a file that ends in .csv or .parquet"),
-        ("folder.csv", "must be a file that ends in .csv or .parquet"),
-        ("notes.txt", "must be a file that ends in .csv or .parquet"),
-        ("csv", "must be a file that ends in .csv or .parquet"),
+        ("csv/missing.csv", "no such file"),
+        ("dangling.csv", "a link to a file that is not there"),
+        ("pipe.csv", "not a regular file; a pipe can be read as - (stdin)"),
+        ("x" * 300 + ".csv", "can't be read: File name too long"),
+        ("folder", "no files in this folder"),
+        ("folder.csv", "no files in this folder"),
+        ("csv", UNKNOWN),
+        ("data.json", UNKNOWN),
+        ("data.gz", UNKNOWN),
     ],
 )
 def test_a_path_that_is_not_a_data_file_is_refused(name: str, message: str, tmp_path: Path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder.csv").mkdir()
-    (tmp_path / "notes.txt").write_text("id,text\n")
-    (tmp_path / "csv").write_text("id,text\n")
+    (tmp_path / "dangling.csv").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe.csv")
+    for unknown in ("csv", "data.json", "data.gz"):
+        (tmp_path / unknown).write_text("id,text\n")
     for data in (tmp_path / name, str(tmp_path / name), [tmp_path / name]):
         assert refusal(data) == f"{tmp_path / name}: {message}"
         with pytest.raises(HierdocError):
@@ -388,7 +422,6 @@ def test_the_hash_of_data_is_that_of_the_files_bytes_in_order(tmp_path: Path):
     abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
     nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert data_sha256([one, two]) == [abc, nothing] and data_sha256(str(one)) == [abc]
-    assert data_paths(one) == [one] and data_paths(pd.DataFrame()) is None
 
 
 def test_the_hash_of_a_data_frame_changes_with_any_value_and_with_the_order():
