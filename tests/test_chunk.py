@@ -91,7 +91,13 @@ def test_the_manifest_says_what_was_found(cut_three, tiny_encoder: str, three: P
     assert set(stage.parameters) == {
         "data_sha256", "columns", "split", "encoder_sha256", "chunk_size", "overlap", "max_chunks", "seed",
     }  # fmt: skip
-    assert stage.parameters["columns"] == {"text": "text", "label": "label", "id": "id", "split": "split"}
+    assert stage.parameters["columns"] == {
+        "text": "text",
+        "label": "label",
+        "id": "id",
+        "split": "split",
+        "group": None,
+    }
     assert stage.parameters["data_sha256"] == [hashlib.sha256(three.read_bytes()).hexdigest()]
     assert (
         stage.parameters["chunk_size"] == 5

@@ -32,10 +32,11 @@ class Columns:
     label: str | None = None
     id: str | None = None
     split: str | None = None
+    group: str | None = None
 
     def named(self) -> list[str]:
         """Return the columns that the data must have."""
-        return [name for name in (self.text, self.label, self.id, self.split) if name is not None]
+        return [name for name in (self.text, self.label, self.id, self.split, self.group) if name is not None]
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Documents:
     Attributes:
         doc_ids: unique.
         texts: a null text is "".
-        labels, splits: None where no such column was asked for.
+        labels, splits, groups: None where no such column was asked for.
         num_null: how many texts were null.
     """
 
@@ -53,6 +54,7 @@ class Documents:
     texts: list[str] = field(default_factory=list)
     labels: list[str] | None = None
     splits: list[str] | None = None
+    groups: list[str] | None = None
     num_null: int = 0
 
     def __len__(self) -> int:
@@ -101,8 +103,12 @@ def read_documents(data: Data, columns: Columns) -> Documents:
     Raises:
         HierdocError: as `iterate_documents`; there are no rows.
     """
-    documents = Documents(labels=None if columns.label is None else [], splits=None if columns.split is None else [])
-    for doc_id, text, label, split in iterate_documents(data, columns):
+    documents = Documents(
+        labels=None if columns.label is None else [],
+        splits=None if columns.split is None else [],
+        groups=None if columns.group is None else [],
+    )
+    for doc_id, text, label, split, group in iterate_documents(data, columns):
         documents.doc_ids.append(doc_id)
         documents.texts.append(text or "")
         documents.num_null += text is None
@@ -110,22 +116,24 @@ def read_documents(data: Data, columns: Columns) -> Documents:
             documents.labels.append(label)
         if documents.splits is not None:
             documents.splits.append(split)
+        if documents.groups is not None:
+            documents.groups.append(group)
     return documents
 
 
-def iterate_documents(data: Data, columns: Columns) -> Iterator[tuple[str, str | None, str, str]]:
-    """Yield (id, text, label, split) of each row; a null text is None, and columns not asked for are "".
+def iterate_documents(data: Data, columns: Columns) -> Iterator[tuple[str, str | None, str, str, str]]:
+    """Yield (id, text, label, split, group) of each row; a null text is None, and columns not asked for are "".
 
     Values are read as strings: "NA" is text and "007" an id. Null is an empty CSV field, a Parquet null, or a
-    DataFrame's missing value. Labels, splits and ids of other types become `str(value)`.
+    DataFrame's missing value. Labels, splits, groups and ids of other types become `str(value)`.
 
     Raises:
-        HierdocError: a column is missing; a text is not a string; a label, id or split is null; an id stands twice;
+        HierdocError: a column is missing; a text is not a string; a label, id, split or group is null; an id stands twice;
             a file is not UTF-8, not CSV or not Parquet; there are no rows. Names file and row (the first is 1).
     """
     seen: dict[str, str] = {}
     number = 0
-    for place, (text, label, doc_id, split) in _rows(data, columns):
+    for place, (text, label, doc_id, split, group) in _rows(data, columns):
         number += 1
         doc_id = str(number) if columns.id is None else _required(doc_id, columns.id, place)
         if doc_id in seen:
@@ -138,13 +146,14 @@ def iterate_documents(data: Data, columns: Columns) -> Iterator[tuple[str, str |
             text,
             "" if columns.label is None else _required(label, columns.label, place),
             "" if columns.split is None else _required(split, columns.split, place),
+            "" if columns.group is None else _required(group, columns.group, place),
         )
     if number == 0:
         paths = data_paths(data)
         raise HierdocError(f"{', '.join(map(str, paths)) if paths else 'the data'}: no rows")
 
 
-def _rows(data: Data, columns: Columns) -> Iterator[tuple[str, tuple[Any, Any, Any, Any]]]:
+def _rows(data: Data, columns: Columns) -> Iterator[tuple[str, tuple[Any, Any, Any, Any, Any]]]:
     paths = data_paths(data)
     if paths is None:
         yield from _frame_rows(data, columns)
@@ -198,18 +207,18 @@ def _check_unicode(text: str, column: str, place: str) -> None:
 
 
 def _pick(header: Sequence[str], columns: Columns, place: str) -> list[int | None]:
-    """Return the position of the text, label, id and split column; None for those not asked for."""
+    """Return the position of the text, label, id, split and group column; None for those not asked for."""
     if columns.text == columns.label:
         raise HierdocError(f"{place}: column {columns.text!r} can't be both the text and the label")
     for name in columns.named():
         if list(header).count(name) != 1:
             trouble = "stands twice" if name in header else "is missing"
             raise HierdocError(f"{place}: column {name!r} {trouble}; the columns are {', '.join(map(repr, header))}")
-    wanted = (columns.text, columns.label, columns.id, columns.split)
+    wanted = (columns.text, columns.label, columns.id, columns.split, columns.group)
     return [None if name is None else list(header).index(name) for name in wanted]
 
 
-def _csv_rows(path: Path, columns: Columns) -> Iterator[tuple[str, tuple[Any, Any, Any, Any]]]:
+def _csv_rows(path: Path, columns: Columns) -> Iterator[tuple[str, tuple[Any, Any, Any, Any, Any]]]:
     csv.field_size_limit(sys.maxsize)
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, strict=True)
@@ -239,7 +248,7 @@ def _csv_rows(path: Path, columns: Columns) -> Iterator[tuple[str, tuple[Any, An
             raise HierdocError(f"{path}: not CSV in row {row + 1}, line {reader.line_num}: {error}") from None
 
 
-def _parquet_rows(path: Path, columns: Columns) -> Iterator[tuple[str, tuple[Any, Any, Any, Any]]]:
+def _parquet_rows(path: Path, columns: Columns) -> Iterator[tuple[str, tuple[Any, Any, Any, Any, Any]]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -262,7 +271,7 @@ def _parquet_rows(path: Path, columns: Columns) -> Iterator[tuple[str, tuple[Any
         raise HierdocError(f"{path}: not a Parquet file that can be read: {str(error).splitlines()[0]}") from None
 
 
-def _frame_rows(frame: Any, columns: Columns) -> Iterator[tuple[str, tuple[Any, Any, Any, Any]]]:
+def _frame_rows(frame: Any, columns: Columns) -> Iterator[tuple[str, tuple[Any, Any, Any, Any, Any]]]:
     import pandas as pd
 
     places = _pick([str(name) for name in frame.columns], columns, "the DataFrame")
