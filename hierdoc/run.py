@@ -22,7 +22,7 @@ def run_pipeline(
     text_column: str = "text",
     label_column: str = "label",
     id_column: str | None = None,
-    split: str = "0.8/0.1/0.1",
+    split: str | PathLike[str] | None = None,
     split_column: str | None = None,
     encoder: str = "minilm",
     chunk_size: int = 200,
