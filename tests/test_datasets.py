@@ -190,9 +190,11 @@ def test_20_newsgroups_has_both_official_splits_with_headers(
 
 
 @pytest.mark.parametrize("words", [["library-docs", "--document", "1"], ["20newsgroups", "--data", "home"]])
-def test_a_flag_that_is_cut_short_is_not_guessed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_flag_that_is_cut_short_is_not_guessed(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as exit_:
-        datasets.main([*words, "--out", "a.csv"])
+        datasets.main([*words, "--out", str(tmp_path / "a.csv")])
     assert exit_.value.code == 2
     assert "unrecognized arguments" in capsys.readouterr().err
 

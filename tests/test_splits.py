@@ -264,7 +264,8 @@ def test_verify_needs_no_labels_and_says_what_the_file_holds(rows, data: Path, t
 
 
 @pytest.mark.parametrize("words", [["make", "d.csv", "out", "--fold", "2"], ["verify", "d.csv", "s.csv", "--id", "id"]])
-def test_a_flag_that_is_cut_short_is_not_guessed(words: list[str], capsys):
+def test_a_flag_that_is_cut_short_is_not_guessed(words: list[str], tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as exit_:
         splits.main(words)
     assert exit_.value.code == 2 and "unrecognized arguments" in capsys.readouterr().err
