@@ -1,4 +1,5 @@
-"""Put the tables of results/*.json into the READMEs, between their `<!-- results: FILE … -->` and `<!-- end -->` lines.
+"""Put the tables of results/*.json and of data_splits/*/split.json into the READMEs, between their lines
+`<!-- results: FILE -->` or `<!-- split: FILE -->` and `<!-- end -->`.
 
 python experiments/tables.py            # rewrites them
 python experiments/tables.py --check    # exits with 1 when one of them is not what the JSON says
@@ -12,7 +13,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-MARKED = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- (results|split): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ROWS = (
     ("document_accuracy", "LSTM over the chunk vectors"),
     ("average_accuracy", "average of the chunks' probabilities"),
@@ -48,11 +49,46 @@ def table(result: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def split_table(facts: dict) -> str:
+    """Return the facts of a folder of split files as Markdown: splits, then classes, then how it was made."""
+    files = facts["files"]
+    first = next(iter(files.values()))
+    parts = list(first["documents_by_split"])
+    lines = [_row("file", *parts, "dev: like train", "test: like train"), _row(*["---"] * (len(parts) + 3))]
+    for name, found in files.items():
+        like_train = found["near_duplicates_of_train"]
+        counts = [found["documents_by_split"].get(part, 0) for part in parts]
+        lines.append(_row(f"`{name}`", *counts, like_train["dev"], like_train["test"]))
+    lines += ["", _row("class", "documents", *parts), _row(*["---"] * (len(parts) + 2))]
+    for label, count in facts["classes"].items():
+        lines.append(_row(label, count, *(first["classes_by_split"][part].get(label, 0) for part in parts)))
+    if "groups_by_split" in first:
+        lines.append(_row(f"values of `{facts['columns']['group']}`", "", *first["groups_by_split"].values()))
+    data = ", ".join(f"{entry['file']} (SHA-256 {entry['sha256'][:16]}…)" for entry in facts["data"])
+    lines += [
+        "",
+        f"{facts['num_documents']:,} documents, {len(facts['classes'])} classes, seed {facts['seed']}, from {data}. "
+        f"{facts['documents_in_near_duplicate_groups']:,} documents are near-duplicates, in "
+        f"{facts['near_duplicate_groups']:,} groups, of which {facts['conflicting_groups']} have several labels; "
+        '"like train" counts those of dev and of test that have one in train. The classes are those of `split.csv`.',
+        "",
+        "Made with (names without their folders):",
+        "",
+        f"    {facts['command']}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(*cells: object) -> str:
+    return f"| {' | '.join(f'{cell:,}' if isinstance(cell, int) else str(cell) for cell in cells)} |"
+
+
 def rendered(readme: Path) -> str:
     """Return a README's text with its tables as the JSON says."""
 
     def fill(match: re.Match[str]) -> str:
-        return match[1] + table(json.loads((ROOT / match[2]).read_text(encoding="utf-8"))) + match[3]
+        kind = {"results": table, "split": split_table}[match[2]]
+        return match[1] + kind(json.loads((ROOT / match[3]).read_text(encoding="utf-8"))) + match[4]
 
     return MARKED.sub(fill, readme.read_text(encoding="utf-8"))
 
@@ -61,7 +97,11 @@ def main() -> int:
     """Rewrite or check every README."""
     stale = [
         path
-        for path in [ROOT / "README.md", *sorted(ROOT.glob("experiments/*/README.md"))]
+        for path in [
+            ROOT / "README.md",
+            *sorted(ROOT.glob("experiments/*/README.md")),
+            *sorted(ROOT.glob("data_splits/*/README.md")),
+        ]
         if rendered(path) != path.read_text(encoding="utf-8")
     ]
     for path in stale:

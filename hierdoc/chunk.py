@@ -6,7 +6,7 @@ python -m hierdoc.chunk complaints.csv runs/complaints --text-column text --labe
 from __future__ import annotations
 
 import argparse
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from os import PathLike
@@ -17,16 +17,18 @@ from hierdoc import cli
 from hierdoc.chunking.chunks import ShardWriter, chunk_document
 from hierdoc.chunking.tokenizers import MOST_UNKNOWN, WordPieceTokenizer, save_tokenizer
 from hierdoc.chunking.windows import check_window
-from hierdoc.corpus import labels as label_order
-from hierdoc.corpus import splits
 from hierdoc.corpus.documents import Columns, Documents, read_documents
-from hierdoc.corpus.duplicates import near_duplicate_groups
 from hierdoc.corpus.finding import find_sources
+from hierdoc.corpus.groups import groups_of_several
+from hierdoc.corpus.labels import check_labels, shown
 from hierdoc.corpus.sources import Data
+from hierdoc.corpus.split_documents import DecidedSplit, count_in_splits, split_documents
+from hierdoc.corpus.split_files import split_file_sha256
+from hierdoc.corpus.splits import FRACTIONS, parse_split
 from hierdoc.encoders.pretrained import find_encoder
 from hierdoc.errors import HierdocError
 from hierdoc.learning.seeds import check_seed
-from hierdoc.progress import bar, say, warn
+from hierdoc.progress import bar, warn
 from hierdoc.stages import store
 
 
@@ -39,7 +41,7 @@ def chunk_documents(
     labels_file: str | PathLike[str] | None = None,
     format: str | None = None,
     encoding: str = "utf-8",
-    split: str = "0.8/0.1/0.1",
+    split: str | PathLike[str] | None = None,
     split_column: str | None = None,
     encoder: str = "minilm",
     chunk_size: int = 200,
@@ -59,7 +61,8 @@ def chunk_documents(
         labels_file: a table with the columns of id (the path; "id" by default), label and split of a folder's files.
         format: csv, tsv, jsonl or parquet, of stdin (csv by default) and of files whose suffix names none.
         encoding: of all that is text.
-        split: fractions of train/dev/test, by document, stratified; near-duplicates stay in one split.
+        split: fractions of train/dev/test, by document, stratified, where near-duplicates stay in one split (without
+            any: 0.8/0.1/0.1); or a split file, a CSV with doc_id, split and sha256, which is used as it is given.
         encoder: whose vocabulary cuts the text: minilm, a directory, or random:CONFIG.json.
         chunk_size: tokens of a chunk, [CLS] and [SEP] included.
         overlap: tokens that neighbouring chunks share.
@@ -71,7 +74,7 @@ def chunk_documents(
         HierdocError: the data, the split, the encoder or a number is not as it must be.
     """
     check_seed(seed)
-    fractions = splits.parse_fractions(split)
+    source_of_split = parse_split(split, split_column)
     source = find_encoder(encoder)
     check_window(chunk_size, overlap, max_chunks, source.config["max_position_embeddings"])
     sources = find_sources(data, labels_file, format, encoding)
@@ -82,7 +85,7 @@ def chunk_documents(
     parameters = {
         **sources.parameters(),
         "columns": asdict(columns),
-        "split": split if split_column is None else f"column {split_column}",
+        "split": _split_parameter(source_of_split, split, split_column),
         "encoder_sha256": source.sha256,
         "chunk_size": chunk_size,
         "overlap": overlap,
@@ -92,74 +95,45 @@ def chunk_documents(
     # What is wrong with the data is told before anything is removed.
     if not store.is_finished(run, "chunk") or overwrite:
         documents = read_documents(sources, columns)
-        split_of, found = _split_documents(documents, fractions, seed)
-        order = _check_labels(documents, split_of, found)
+        decided, found = _split_and_check(documents, source_of_split, seed)
     stage = store.begin(run, "chunk", parameters, {}, overwrite)
     if isinstance(stage, store.FinishedStage):
         return stage
     save_tokenizer(stage.path, source.vocab_path, source.lower_case)
     tokenizer = WordPieceTokenizer(source.vocab_path, source.lower_case)
-    found |= _write_shards(stage, documents, split_of, tokenizer, chunk_size, overlap, max_chunks)
-    found |= {"labels": order, "lower_case": source.lower_case, "config": source.config, "encoder": source.name}
+    found |= _write_shards(stage, documents, decided, tokenizer, chunk_size, overlap, max_chunks)
+    found |= {"lower_case": source.lower_case, "config": source.config, "encoder": source.name}
     return stage.finish(found)
 
 
-def _split_documents(documents: Documents, fractions: Sequence[float], seed: int) -> tuple[list[str], dict[str, Any]]:
-    groups = near_duplicate_groups(documents.texts)
-    if documents.splits is not None:
-        split_of, dev_from_train = splits.take_given_split(documents.splits, documents.labels, seed, groups.tolist())
-        if dev_from_train:
-            say(f"the given split has no dev: {splits.DEV_FROM_TRAIN:.0%} of train is taken for it")
-        in_train = {group for group, split in zip(groups.tolist(), split_of, strict=True) if split == "train"}
-        leaked = Counter(
-            split
-            for group, split in zip(groups.tolist(), split_of, strict=True)
-            if split in ("dev", "test") and group in in_train
-        )
-        for split, count in sorted(leaked.items()):
-            warn(f"{count} of the documents given to {split} are near-duplicates of training documents")
-        return split_of, {
-            "dev_taken_from_train": dev_from_train,
-            "near_duplicates_of_train": dict(sorted(leaked.items())),
-        }
-    members: dict[int, list[int]] = defaultdict(list)
-    for index, group in enumerate(groups.tolist()):
-        members[group].append(index)
-    several = [group for group in members.values() if len(group) > 1]
-    conflicting = [group for group in several if len({documents.labels[index] for index in group}) > 1]
-    if several:
-        say(f"{sum(map(len, several))} near-duplicates in {len(several)} groups: each group stays in one split")
-    if conflicting:
-        first = ", ".join(f"{documents.doc_ids[i]} is {documents.labels[i]!r}" for i in conflicting[0][:3])
-        warn(f"{len(conflicting)} groups of near-duplicates have conflicting labels: {first}")
-    split_of = splits.make_split(documents.labels, fractions, seed, groups.tolist())
-    return split_of, {"near_duplicate_groups": len(several), "conflicting_groups": len(conflicting)}
+def _split_parameter(source: Any, split: str | PathLike[str] | None, split_column: str | None) -> str:
+    """Return what the manifest says of the split: a file by its content, whatever its path."""
+    if isinstance(source, Path):
+        return f"file {split_file_sha256(source)}"
+    return f"column {split_column}" if source is None else split or FRACTIONS
 
 
-def _check_labels(documents: Documents, split_of: Sequence[str], found: dict[str, Any]) -> list[str]:
-    """Return the order of the labels; say what is rare, unseen or empty, and keep the counts in `found`."""
-    order = label_order.order_labels(
-        [label for label, split in zip(documents.labels, split_of, strict=True) if split == "train"]
-    )
-    rare, unseen = label_order.rare_and_unseen(documents.labels, split_of, order)
-    if rare:
-        warn(f"{len(rare)} classes have fewer than 3 documents: {', '.join(map(repr, list(rare)[:5]))}")
-    if unseen:
-        warn(
-            f"{sum(unseen.values())} documents are of classes that train never saw, and count as wrong: "
-            f"{', '.join(map(repr, list(unseen)[:5]))}"
-        )
-    found |= {"rare_classes": rare, "unseen_classes": unseen, "num_null": documents.num_null}
-    found["documents_by_split"] = dict(sorted(Counter(split_of).items()))
+def _split_and_check(documents: Documents, source: Any, seed: int) -> tuple[DecidedSplit, dict[str, Any]]:
+    """Return the documents' split and, for the manifest, what was counted; say what is rare, unseen or missing."""
+    decided = split_documents(documents, source, seed)
+    found: dict[str, Any] = {
+        "dev_taken_from_train": decided.dev_from_train,
+        "near_duplicates_of_train": count_in_splits(decided.split_of, decided.near_duplicate_of_train),
+        "near_duplicate_groups": len(groups_of_several(decided.near_duplicates)),
+        "conflicting_groups": decided.num_conflicting,
+        "num_null": documents.num_null,
+        "documents_by_split": dict(sorted(Counter(decided.split_of).items())),
+        **check_labels(documents.labels, decided.split_of),
+    }
     if missing := [name for name in ("dev", "test") if name not in found["documents_by_split"]]:
         warn(f"no document is in {' or '.join(missing)}")
-    return order
+    return decided, found
 
 
 def _write_shards(
     stage: store.OpenStage,
     documents: Documents,
-    split_of: Sequence[str],
+    decided: DecidedSplit,
     tokenizer: WordPieceTokenizer,
     chunk_size: int,
     overlap: int,
@@ -170,11 +144,16 @@ def _write_shards(
     dropped: Counter[str] = Counter()
     shards = ShardWriter(stage.path)
     with bar("chunk", "documents", len(documents)) as progress:
-        for doc_id, text, label, split in zip(
-            documents.doc_ids, documents.texts, documents.labels, split_of, strict=True
+        for doc_id, text, label, split, near_duplicate in zip(
+            documents.doc_ids,
+            documents.texts,
+            documents.labels,
+            decided.split_of,
+            decided.near_duplicate_of_train,
+            strict=True,
         ):
             cut = chunk_document(text, tokenizer, chunk_size, overlap, max_chunks)
-            shards.add(doc_id, text, label, split, cut)
+            shards.add(doc_id, text, label, split, cut, near_duplicate)
             totals.update(
                 empty=int(cut.num_tokens == 0),
                 tokens=cut.num_tokens,
@@ -189,7 +168,7 @@ def _write_shards(
     if totals["empty"]:
         warn(f"{totals['empty']} documents have no text ({documents.num_null} null); each is kept as one empty chunk")
     if dropped:
-        per_class = ", ".join(f"{label!r} {count}" for label, count in sorted(dropped.items()))
+        per_class = ", ".join(f"{shown(label)} {count}" for label, count in sorted(dropped.items()))
         warn(
             f"max-chunks {max_chunks} dropped {totals['dropped']} of {totals['dropped'] + totals['chunks']} chunks: {per_class}"
         )
@@ -234,7 +213,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--labels-file", metavar="TABLE", help="the classes of a folder's files (by default: its sub-folders' names)"
     )
     cli.add_reading(parser)
-    parser.add_argument("--split", default="0.8/0.1/0.1", metavar="TRAIN/DEV/TEST", help="fractions of the documents")
+    parser.add_argument(
+        "--split",
+        metavar="SPLIT",
+        help=f"fractions of train/dev/test (without any: {FRACTIONS}), or a split file (see splits)",
+    )
     parser.add_argument("--split-column", metavar="NAME", help="a column with train, dev or test, instead of --split")
     parser.add_argument(
         "--encoder", default="minilm", metavar="NAME", help="minilm, a directory, or random:CONFIG.json"

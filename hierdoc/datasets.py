@@ -106,8 +106,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser = cli.make_parser("datasets", "Make a file of documents to try hierdoc on.", example)
     kinds = parser.add_subparsers(required=True, metavar="DATASET")
     docs, news = "docstrings of eight installed libraries", "18,846 Usenet posts of 20 groups, with the official split"
-    library = kinds.add_parser("library-docs", help=docs, description=f"Write the {docs}, labelled by library.")
-    posts = kinds.add_parser("20newsgroups", help=news, description=f"Write the {news}.")
+    library = kinds.add_parser(
+        "library-docs", help=docs, description=f"Write the {docs}, labelled by library.", allow_abbrev=False
+    )
+    posts = kinds.add_parser("20newsgroups", help=news, description=f"Write the {news}.", allow_abbrev=False)
     for dataset, function in ((library, make_library_docs), (posts, make_20newsgroups)):
         dataset.set_defaults(function=function, describe=str)
         dataset.formatter_class, dataset.epilog = parser.formatter_class, f"example:\n  {dataset.prog} --out data.csv"

@@ -27,7 +27,8 @@ def evaluate_head(
     metrics.json holds document_accuracy, document_macro_f1, chunk_accuracy, average_accuracy (mean of chunk
     probabilities), first_chunk_accuracy, tfidf_svm_accuracy, majority_accuracy, num_documents, num_chunks, per_class,
     confusion_matrix (rows are true classes, in the order of `labels`) and accuracy_by_chunks. Documents of a class that
-    train never saw are wrong for everyone.
+    train never saw are wrong for everyone. Where documents are near-duplicates of training documents, it also holds
+    num_near_duplicates_of_train and, unless all are, document_, average_ and tfidf_svm_accuracy_without_near_duplicates.
 
     Args:
         run: a run directory with the stages up to the head.
@@ -70,15 +71,22 @@ def _measure(
     from hierdoc.corpus.labels import label_ids
     from hierdoc.evaluation import baselines
     from hierdoc.evaluation.metrics import accuracy_by_chunks, confusion_matrix, macro_f1, per_class
+    from hierdoc.sequences.reading import read_documents
 
-    table = tables.read_tables(chunk.files("documents-"), ["doc_id", "text", "labels", "split"])
-    rows = {part: [row for row in table.to_pylist() if row["split"] == part] for part in ("train", split)}
-    train_labels = [row["labels"][0] for row in rows["train"]]
-    texts = {row["doc_id"]: row["text"] for row in rows[split]}
+    train = read_documents(chunk, "train", ["text", "labels"])
+    train_labels = [labels[0] for labels in train["labels"].to_pylist()]
+    columns = read_documents(chunk, split, ["doc_id", "text", "near_duplicate_of_train"])
     truth, documents = held_out.label_ids, held_out.documents
-    svm = baselines.tfidf_svm(
-        [row["text"] for row in rows["train"]], train_labels, [texts[doc_id] for doc_id in documents.doc_ids]
+    by_id = dict(
+        zip(
+            columns["doc_id"].to_pylist(),
+            zip(columns["text"].to_pylist(), columns["near_duplicate_of_train"].to_pylist(), strict=True),
+            strict=True,
+        )
     )
+    texts, near_duplicates = zip(*(by_id[doc_id] for doc_id in documents.doc_ids), strict=True)
+    svm = label_ids(baselines.tfidf_svm(train["text"].to_pylist(), train_labels, texts), labels)
+    average = baselines.average_probs(documents).argmax(axis=1)
     chunk_truth = np.repeat(truth, documents.num_chunks)
     predicted = probs.argmax(axis=1)
 
@@ -89,10 +97,13 @@ def _measure(
         "document_accuracy": accuracy(predicted),
         "document_macro_f1": macro_f1(truth, predicted, labels),
         "chunk_accuracy": accuracy(documents.probs.argmax(axis=1), chunk_truth),
-        "average_accuracy": accuracy(baselines.average_probs(documents).argmax(axis=1)),
+        "average_accuracy": accuracy(average),
         "first_chunk_accuracy": accuracy(baselines.first_chunk_probs(documents).argmax(axis=1)),
-        "tfidf_svm_accuracy": accuracy(label_ids(svm, labels)),
+        "tfidf_svm_accuracy": accuracy(svm),
         "majority_accuracy": accuracy(baselines.majority_class(label_ids(train_labels, labels))),
+        **_without_near_duplicates(
+            np.asarray(near_duplicates), truth, {"document": predicted, "average": average, "tfidf_svm": svm}
+        ),
         "num_documents": len(documents),
         "num_chunks": len(documents.vectors),
         "labels": list(labels),
@@ -100,6 +111,21 @@ def _measure(
         "confusion_matrix": confusion_matrix(truth, predicted, len(labels)).tolist(),
         "accuracy_by_chunks": accuracy_by_chunks(predicted == truth, documents.num_chunks),
     }
+
+
+def _without_near_duplicates(
+    near_duplicates: np.ndarray, truth: np.ndarray, predicted: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """Return how many documents are near-duplicates of training documents, and accuracies on the others; {} for none."""
+    if not near_duplicates.any():
+        return {}
+    others = ~near_duplicates
+    accuracies = {
+        f"{name}_accuracy_without_near_duplicates": float((ids[others] == truth[others]).mean())
+        for name, ids in predicted.items()
+        if others.any()
+    }
+    return {"num_near_duplicates_of_train": int(near_duplicates.sum()), **accuracies}
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -122,9 +122,9 @@ def _predictions(
     _say_what_was_counted(predictor.counted)
 
 
-def _next_batch(documents: Iterator[tuple[str, str | None, str, str]]) -> list[tuple[str, str]]:
+def _next_batch(documents: Iterator[tuple[str, str | None, str, str, str]]) -> list[tuple[str, str]]:
     batch, num_chars = [], 0
-    for doc_id, text, _, _ in documents:
+    for doc_id, text, *_ in documents:
         batch.append((doc_id, text or ""))
         num_chars += len(batch[-1][1])
         if num_chars >= CHARS_PER_BATCH:

@@ -25,7 +25,7 @@ def run_pipeline(
     labels_file: str | PathLike[str] | None = None,
     format: str | None = None,
     encoding: str = "utf-8",
-    split: str = "0.8/0.1/0.1",
+    split: str | PathLike[str] | None = None,
     split_column: str | None = None,
     encoder: str = "minilm",
     chunk_size: int = 200,

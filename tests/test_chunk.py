@@ -62,6 +62,7 @@ def test_three_documents_make_the_tables_by_hand(cut_three):
     assert documents[0] == {
         "doc_id": "d1", "text": text, "labels": ["pets"], "split": "train",
         "text_sha256": hashlib.sha256(text.encode()).hexdigest(), "num_tokens": 8, "num_chunks": 4, "num_unknown": 0,
+        "near_duplicate_of_train": False,
     }  # fmt: skip
     assert [(row["doc_id"], row["labels"], row["split"], row["num_tokens"], row["num_chunks"], row["num_unknown"]) for row in documents[1:]] == [
         ("d2", ["sea"], "train", 1, 1, 0),
@@ -92,7 +93,13 @@ def test_the_manifest_says_what_was_found(cut_three, tiny_encoder: str, three: P
         "data_sha256", "data_format", "encoding", "labels_file", "columns", "split", "encoder_sha256", "chunk_size",
         "overlap", "max_chunks", "seed",
     }  # fmt: skip
-    assert stage.parameters["columns"] == {"text": "text", "label": "label", "id": "id", "split": "split"}
+    assert stage.parameters["columns"] == {
+        "text": "text",
+        "label": "label",
+        "id": "id",
+        "split": "split",
+        "group": None,
+    }
     assert stage.parameters["data_sha256"] == [hashlib.sha256(three.read_bytes()).hexdigest()]
     assert (
         stage.parameters["chunk_size"] == 5
@@ -339,6 +346,10 @@ def test_a_label_that_is_not_unicode_is_refused(tmp_path: Path, tiny_encoder: st
         (["--overlap", "3"], "`overlap` must be at least 0 and less than `chunk_size` - 2 (3), but is 3 instead"),
         (["--max-chunks", "0"], "`max_chunks` must be at least 1, but is 0 instead"),
         (["--split", "0.8/0.2"], "`split` must be three fractions that sum to 1, for train/dev/test (as 0.8/0.1/0.1), but is '0.8/0.2' instead"),
+        (["--split", "0.8/0.3"], "`split` must be three fractions that sum to 1, for train/dev/test (as 0.8/0.1/0.1), but is '0.8/0.3' instead"),
+        (["--split", "none.csv"], "none.csv: no such split file (and no fractions of train/dev/test, as 0.8/0.1/0.1)"),
+        (["--split", "0.8/0.1/0.1", "--split-column", "split"], "`split` '0.8/0.1/0.1' and `split_column` 'split' can't both decide: give one"),
+        (["--split", "none.csv", "--split-column", "split"], "`split` 'none.csv' and `split_column` 'split' can't both decide: give one"),
         (["--split", "nan/0.5/0.5"], "`split` must be three fractions that sum to 1"),
         (["--seed", "-1"], "`seed` must be"),
         (["--encoder", "nothing"], "`encoder` must be minilm, a directory, or random:CONFIG.json, but 'nothing' is none of them"),
@@ -402,3 +413,107 @@ def test_the_last_line_on_stdout_is_what_was_made(three: Path, tmp_path: Path, t
     for _ in range(2):
         assert chunk.main(arguments) == 0
         assert capsys.readouterr().out == line
+
+
+def write_split(path: Path, *rows: tuple[str, str, str]) -> Path:
+    """A split file with rows of (doc_id, split, text), the text as its hash."""
+    lines = [f"{doc_id},{split},{hashlib.sha256(text.encode()).hexdigest()}\n" for doc_id, split, text in rows]
+    path.write_text("doc_id,split,sha256\n" + "".join(lines), encoding="utf-8")
+    return path
+
+
+def test_a_split_file_gives_each_document_its_split_whatever_the_order(tmp_path: Path, tiny_encoder: str, capsys):
+    texts = {"d1": "the cat", "d2": "a dog", "d3": "fish swam", "d4": "cat, dog!", "d5": ""}
+    data = write_csv(tmp_path / "d.csv", [{"id": n, "text": t, "label": "ab"[n > "d1"]} for n, t in texts.items()])
+    splits = {"d4": "excluded", "d2": "train", "d5": "test", "d1": "train", "d3": "valid"}
+    file = write_split(tmp_path / "split.csv", *[(n, split, texts[n]) for n, split in splits.items()])
+    settings = {"id_column": "id", "encoder": tiny_encoder, "chunk_size": 5}
+    stage = chunk_documents(data, tmp_path / "run", split=file, **settings)
+    assert {row["doc_id"]: row["split"] for row in rows_of(stage, "documents")} == {**splits, "d3": "dev"}
+    assert stage.details["documents_by_split"] == {"dev": 1, "excluded": 1, "test": 1, "train": 2}
+    assert stage.details["labels"] == ["a", "b"] and stage.details["dev_taken_from_train"] is False
+    assert stage.parameters["split"] == f"file {hashlib.sha256(file.read_bytes()).hexdigest()}"
+    moved = file.rename(tmp_path / "moved.csv")
+    assert chunk_documents(data, tmp_path / "run", split=str(moved), **settings) == stage  # by content, not by path
+    moved.write_text(moved.read_text().replace("d5,test", "d5,dev"))
+    with pytest.raises(HierdocError, match="already finished with `split`"):
+        chunk_documents(data, tmp_path / "run", split=moved, **settings)
+    moved.unlink()
+    with pytest.raises(HierdocError, match="moved.csv: no such split file"):
+        chunk_documents(data, tmp_path / "run", split=moved, **settings)
+
+
+def test_a_split_file_without_dev_takes_a_tenth_of_train_as_a_split_column_does(tmp_path: Path, tiny_encoder: str):
+    rng = random.Random(0)
+    rows = given(*[("ab"[n % 2], "train" if n < 40 else "test", random_words(rng, 10)) for n in range(50)])
+    data = write_csv(tmp_path / "d.csv", rows)
+    file = write_split(tmp_path / "split.csv", *[(row["id"], row["split"], row["text"]) for row in rows])
+    settings = {"id_column": "id", "encoder": tiny_encoder, "chunk_size": 5}
+    by_file = chunk_documents(data, tmp_path / "one", split=file, **settings)
+    by_column = chunk_documents(data, tmp_path / "two", split_column="split", **settings)
+    assert rows_of(by_file, "documents") == rows_of(by_column, "documents")
+    assert by_file.details == by_column.details and by_file.details["documents_by_split"]["dev"] == 4
+
+
+def test_rows_are_numbered_where_there_is_no_id_column(three: Path, tmp_path: Path, tiny_encoder: str):
+    texts = ("The cats sat, a DOG ran", "fish", "Zebra!")
+    file = write_split(tmp_path / "split.csv", *zip("123", ("train", "train", "test"), texts, strict=True))
+    stage = chunk_documents(three, tmp_path / "run", split=file, encoder=tiny_encoder, chunk_size=5)
+    assert [row["split"] for row in rows_of(stage, "documents")] == ["train", "train", "test"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("d1", "train", "The cats sat, a DOG ran"), ("d2", "dev", "fish")], "has no row for 1 of the 3 documents, the first is 'd3'"),
+        ([("d1", "train", "The cats sat, a DOG ran"), ("d2", "dev", "fish"), ("d3", "test", "Zebra!"), ("d4", "dev", "")], "row 4: no document has the id 'd4'; 1 of the file's 4 ids are not in the data"),
+        ([("d1", "train", "The cats sat, a DOG ran"), ("d2", "dev", "Fish"), ("d3", "test", "Zebra!")], "row 2: the text of document 'd2' has another SHA-256; 1 of the 3 texts differ from those that the file was made for"),
+        ([("d1", "train", "The cats sat, a DOG ran"), ("d2", "training", "fish"), ("d3", "test", "Zebra!")], "row 2: column 'split' must hold one of train, dev, test, excluded, but holds 'training' instead"),
+    ],
+)  # fmt: skip
+def test_a_split_file_that_does_not_fit_is_one_line_and_exit_2(
+    rows, message: str, three: Path, tmp_path: Path, tiny_encoder: str, capsys
+):
+    file = write_split(tmp_path / "split.csv", *rows)
+    arguments = [str(three), str(tmp_path / "run"), "--encoder", tiny_encoder, "--chunk-size", "5", "--id-column", "id"]
+    assert chunk.main([*arguments, "--split", str(file)]) == 2
+    assert capsys.readouterr().err == f"error: {file}: {message}\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_near_duplicates_of_training_documents_are_marked_and_counted(tmp_path: Path, tiny_encoder: str, capsys):
+    rng = random.Random(0)
+    one, other, third, last = (random_words(rng, 30) for _ in range(4))
+    rows = given(
+        ("a", "train", one), ("b", "train", other), ("a", "train", other + " again"),
+        ("a", "dev", "Well, " + one), ("b", "dev", third), ("a", "test", third), ("b", "test", one.upper()),
+        ("b", "test", other), ("a", "test", last), ("a", "excluded", one),
+    )  # fmt: skip
+    data = write_csv(tmp_path / "d.csv", rows)
+    stage = chunk_documents(
+        data, tmp_path / "run", id_column="id", split_column="split", encoder=tiny_encoder, chunk_size=20
+    )
+    marked = [row["doc_id"] for row in rows_of(stage, "documents") if row["near_duplicate_of_train"]]
+    assert marked == ["d4", "d7", "d8"]
+    assert stage.details["near_duplicates_of_train"] == {"dev": 1, "test": 2}
+    assert stage.details["near_duplicate_groups"] == 3 and stage.details["conflicting_groups"] == 3
+    errors = capsys.readouterr().err
+    assert "warning: 2 of the documents given to test are near-duplicates of training documents\n" in errors
+    assert "warning: 1 of the documents given to dev are near-duplicates of training documents\n" in errors
+
+
+def test_a_dev_that_can_choose_nothing_is_warned_about(tmp_path: Path, tiny_encoder: str, capsys):
+    rows = given(("a", "train", "cat"), ("b", "train", "dog"), ("c", "dev", "fish"), ("a", "test", "a"))
+    data = write_csv(tmp_path / "d.csv", rows)
+    chunk_documents(data, tmp_path / "run", id_column="id", split_column="split", encoder=tiny_encoder, chunk_size=5)
+    assert "warning: the 1 documents of dev are all of classes that train never saw" in capsys.readouterr().err
+
+
+def test_one_class_in_train_is_refused_however_many_there_are_in_test(tmp_path: Path, tiny_encoder: str, capsys):
+    rows = given(("a", "train", "cat"), ("a", "train", "dog"), ("b", "dev", "fish"), ("c", "test", "a"))
+    data = write_csv(tmp_path / "d.csv", rows)
+    arguments = [str(data), str(tmp_path / "run"), "--encoder", tiny_encoder, "--chunk-size", "5"]
+    assert chunk.main([*arguments, "--split-column", "split"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: the training documents must have at least two classes, but have 1 instead: 'a'"
+    )

@@ -189,6 +189,16 @@ def test_20_newsgroups_has_both_official_splits_with_headers(
     assert capsys.readouterr().out == f"{path}: 4 documents, 2 classes, 3 words on average\n"
 
 
+@pytest.mark.parametrize("words", [["library-docs", "--document", "1"], ["20newsgroups", "--data", "home"]])
+def test_a_flag_that_is_cut_short_is_not_guessed(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        datasets.main([*words, "--out", str(tmp_path / "a.csv")])
+    assert exit_.value.code == 2
+    assert "unrecognized arguments" in capsys.readouterr().err
+
+
 def test_a_failed_download_is_one_line_and_exit_1(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

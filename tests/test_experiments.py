@@ -42,6 +42,53 @@ def test_a_changed_figure_is_noticed(tmp_path: Path):
     assert check() == 1
 
 
+FACTS = {
+    "command": "python -m hierdoc.splits make d.csv out --folds 2",
+    "data": [{"file": "d.csv", "sha256": "ab" * 32}],
+    "columns": {"group": None},
+    "seed": 4,
+    "num_documents": 1003,
+    "classes": {"a": 1000, "b": 3},
+    "near_duplicate_groups": 5,
+    "documents_in_near_duplicate_groups": 12,
+    "conflicting_groups": 1,
+    "files": {
+        "split.csv": {
+            "documents_by_split": {"train": 990, "dev": 6, "test": 7},
+            "classes_by_split": {"train": {"a": 989, "b": 1}, "dev": {"a": 6}, "test": {"a": 5, "b": 2}},
+            "near_duplicates_of_train": {"dev": 0, "test": 3},
+        },
+        "fold-1.csv": {
+            "documents_by_split": {"train": 400, "dev": 50, "test": 553},
+            "classes_by_split": {},
+            "near_duplicates_of_train": {"dev": 1, "test": 0},
+        },
+    },
+}
+
+
+def test_the_tables_of_a_split_hold_its_counts(tmp_path: Path):
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments/tables.py").write_bytes((ROOT / "experiments/tables.py").read_bytes())
+    (tmp_path / "README.md").write_text("# x\n", encoding="utf-8")
+    readme = tmp_path / "data_splits/d/README.md"
+    readme.parent.mkdir(parents=True)
+    (readme.parent / "split.json").write_text(json.dumps(FACTS), encoding="utf-8")
+    readme.write_text(
+        "Before.\n<!-- split: data_splits/d/split.json -->\nold\n<!-- end -->\nAfter.\n", encoding="utf-8"
+    )
+    subprocess.run([sys.executable, "experiments/tables.py"], cwd=tmp_path, check=True)
+    lines = readme.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "Before." and lines[-1] == "After." and "old" not in lines
+    assert "| `split.csv` | 990 | 6 | 7 | 0 | 3 |" in lines and "| `fold-1.csv` | 400 | 50 | 553 | 1 | 0 |" in lines
+    assert "| a | 1,000 | 989 | 6 | 5 |" in lines and "| b | 3 | 1 | 0 | 2 |" in lines
+    assert f"    {FACTS['command']}" in lines
+    (said,) = (
+        line for line in lines if line.startswith("1,003 documents, 2 classes, seed 4, from d.csv (SHA-256 abab")
+    )
+    assert "12 documents are near-duplicates, in 5 groups, of which 1 have several labels" in said
+
+
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_result_adds_up_and_holds_no_path_of_a_machine(path: Path):
     text = path.read_text(encoding="utf-8")

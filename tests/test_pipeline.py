@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import random
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import CONFIG, VOCAB, tiny_rows, write_csv
+from conftest import CONFIG, VOCAB, WORDS, tiny_rows, write_csv
 
 from hierdoc import (
     HierdocError,
@@ -256,6 +257,57 @@ def test_documents_of_a_class_that_train_never_saw_are_wrong_and_named(
     assert metrics["labels"] == ["cats", "dogs", "fish"]
     assert metrics["document_accuracy"] <= 4 / 6 and metrics["tfidf_svm_accuracy"] == 4 / 6
     assert metrics["num_documents"] == 6 and sum(map(sum, metrics["confusion_matrix"])) == 4
+
+
+def test_accuracy_is_also_told_without_near_duplicates_of_training_documents(
+    tmp_path: Path, tiny_encoder: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Two of six test documents are near-duplicates of training documents; the SVM is fitted on train alone."""
+    rng = random.Random(0)
+    rows = [
+        {"id": f"{n:02d}", "text": " ".join(rng.choices(WORDS, k=14)), "label": "ab"[n % 2], "split": split}
+        for n, split in enumerate(["train"] * 10 + ["dev"] * 4 + ["test"] * 6)
+    ]
+    rows[15]["text"], rows[18]["text"] = rows[3]["text"] + " far", rows[6]["text"]
+    run, settings = tmp_path / "run", {"id_column": "id", "split_column": "split", "encoder": tiny_encoder}
+    chunk_documents(write_csv(tmp_path / "d.csv", rows), run, **settings, chunk_size=10)
+    finetune_encoder(run, epochs=0, precision="float32")
+    embed_chunks(run, precision="float32")
+    train_lstm_head(run, epochs=1)
+    fitted_on, svm_says = [], ["b", "b", "a", "b", "a", "a"]
+
+    def tfidf_svm(train_texts: list[str], train_labels: list[str], texts: list[str]) -> list[str]:
+        fitted_on.append((list(train_texts), list(train_labels), list(texts)))
+        return svm_says
+
+    monkeypatch.setattr("hierdoc.evaluation.baselines.tfidf_svm", tfidf_svm)
+    metrics = json.loads((evaluate_head(run).path / "metrics.json").read_text())
+    by_split = {name: [row for row in rows if row["split"] == name] for name in ("train", "test")}
+    assert fitted_on == [
+        ([row["text"] for row in by_split["train"]], ["a", "b"] * 5, [row["text"] for row in by_split["test"]])
+    ]
+    others = [place for place, row in enumerate(by_split["test"]) if row["id"] not in ("15", "18")]
+    truth = [row["label"] for row in by_split["test"]]
+    predictions = pq.read_table(run / "evaluate/lstm/predictions.parquet").to_pylist()
+    assert [row["doc_id"] for row in predictions] == [row["id"] for row in by_split["test"]]
+    assert metrics["num_near_duplicates_of_train"] == 2
+    assert metrics["document_accuracy_without_near_duplicates"] == sum(
+        predictions[at]["label"] == truth[at] for at in others
+    ) / len(others)
+    assert metrics["tfidf_svm_accuracy_without_near_duplicates"] == 0.5 != metrics["tfidf_svm_accuracy"] == 4 / 6
+    chunks: dict[str, list[list[float]]] = {}
+    for path in store.read(run, "embed").files("vectors-"):
+        for row in pq.read_table(path).to_pylist():
+            chunks.setdefault(row["doc_id"], []).append(row["probs"])
+    means = [np.mean(chunks[by_split["test"][at]["id"]], axis=0) for at in others]
+    right = sum("ab"[mean.argmax()] == truth[at] for at, mean in zip(others, means, strict=True))
+    assert metrics["average_accuracy_without_near_duplicates"] == right / len(others)
+
+
+def test_where_every_test_document_is_a_near_duplicate_their_number_stands_alone(tiny_run: Path):
+    metrics = json.loads((tiny_run / "evaluate/lstm/metrics.json").read_text())
+    assert metrics["num_near_duplicates_of_train"] == metrics["num_documents"] == 6
+    assert not [name for name in metrics if name.endswith("without_near_duplicates")]
 
 
 def test_training_needs_documents_for_dev(tmp_path: Path, tiny_encoder: str, capsys: pytest.CaptureFixture[str]):

@@ -77,10 +77,13 @@ class ShardWriter:
         self._chunks: list[tuple[Any, ...]] = []
         self._num_tokens = 0
 
-    def add(self, doc_id: str, text: str, label: str, split: str, cut: ChunkedDocument) -> None:
-        """Add one document with its chunks."""
+    def add(
+        self, doc_id: str, text: str, label: str, split: str, cut: ChunkedDocument, near_duplicate_of_train: bool
+    ) -> None:
+        """Add one document with its chunks; `near_duplicate_of_train` is false for a training document."""
         digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
-        self._documents.append((doc_id, text, [label], split, digest, cut.num_tokens, len(cut.chunks), cut.num_unknown))
+        counts = (cut.num_tokens, len(cut.chunks), cut.num_unknown)
+        self._documents.append((doc_id, text, [label], split, digest, *counts, near_duplicate_of_train))
         for chunk in cut.chunks:
             self._chunks.append((doc_id, chunk.chunk_index, chunk.token_ids, chunk.char_start, chunk.char_end, split))
             self._num_tokens += len(chunk.token_ids)

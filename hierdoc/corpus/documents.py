@@ -24,6 +24,7 @@ class Columns:
     label: str | None = None
     id: str | None = None
     split: str | None = None
+    group: str | None = None
 
 
 @dataclass
@@ -33,7 +34,7 @@ class Documents:
     Attributes:
         doc_ids: unique.
         texts: a null text is "".
-        labels, splits: None where no such column was asked for.
+        labels, splits, groups: None where no such column was asked for.
         num_null: how many texts were null.
     """
 
@@ -41,6 +42,7 @@ class Documents:
     texts: list[str] = field(default_factory=list)
     labels: list[str] | None = None
     splits: list[str] | None = None
+    groups: list[str] | None = None
     num_null: int = 0
 
     def __len__(self) -> int:
@@ -53,8 +55,12 @@ def read_documents(sources: Sources, columns: Columns) -> Documents:
     Raises:
         HierdocError: as `iterate_documents`.
     """
-    documents = Documents(labels=None if columns.label is None else [], splits=None if columns.split is None else [])
-    for doc_id, text, label, split in iterate_documents(sources, columns):
+    documents = Documents(
+        labels=None if columns.label is None else [],
+        splits=None if columns.split is None else [],
+        groups=None if columns.group is None else [],
+    )
+    for doc_id, text, label, split, group in iterate_documents(sources, columns):
         documents.doc_ids.append(doc_id)
         documents.texts.append(text or "")
         documents.num_null += text is None
@@ -62,24 +68,27 @@ def read_documents(sources: Sources, columns: Columns) -> Documents:
             documents.labels.append(label)
         if documents.splits is not None:
             documents.splits.append(split)
+        if documents.groups is not None:
+            documents.groups.append(group)
     return documents
 
 
-def iterate_documents(sources: Sources, columns: Columns) -> Iterator[tuple[str, str | None, str, str]]:
-    """Yield (id, text, label, split) of each document; a null text is None, and columns not asked for are "".
+def iterate_documents(sources: Sources, columns: Columns) -> Iterator[tuple[str, str | None, str, str, str]]:
+    """Yield (id, text, label, split, group) of each document; a null text is None, and columns not asked for are "".
 
-    Values are read as strings: "NA" is text and "007" an id. Labels, splits and ids of other types become `str(value)`.
+    Values are read as strings: "NA" is text and "007" an id. Labels, splits, groups and ids of other
+    types become `str(value)`.
 
     Raises:
-        HierdocError: as `read_rows`; a text is not a string; a label, id or split is null; a split is none; an id stands
+        HierdocError: as `read_rows`; a text is not a string; a label, id, split or group is null; a split is none; an id stands
             twice; a text file has no class; there are no rows.
     """
     if columns.text == columns.label:
         raise HierdocError(f"column {columns.text!r} can't be both the text and the label")
-    wanted = (columns.text, columns.label, columns.id, columns.split)
+    wanted = (columns.text, columns.label, columns.id, columns.split, columns.group)
     seen: dict[str, str] = {}
     for source in _text_files_with_labels(sources, columns):
-        for place, (text, label, doc_id, split) in read_rows(source, sources.encoding, wanted):
+        for place, (text, label, doc_id, split, group) in read_rows(source, sources.encoding, wanted):
             if columns.id is None and source.doc_id is None:
                 doc_id = str(len(seen) + 1)
             doc_id = required(doc_id, columns.id or "id", place)
@@ -93,15 +102,16 @@ def iterate_documents(sources: Sources, columns: Columns) -> Iterator[tuple[str,
                 text,
                 "" if columns.label is None else required(label, columns.label, place),
                 "" if columns.split is None else required_split(split, columns.split, place),
+                "" if columns.group is None else required(group, columns.group, place),
             )
     if not seen:
         raise HierdocError(f"{sources}: no rows")
 
 
 def _text_files_with_labels(sources: Sources, columns: Columns) -> list[Source]:
-    """Return the sources, those that are text files with the label and split that are asked for."""
+    """Return the sources, those that are text files with the label, split and group that are asked for."""
     if sources.labels is not None:
-        return with_labels(sources, columns.id or "id", columns.label, columns.split)
+        return with_labels(sources, columns.id or "id", columns.label, columns.split, columns.group)
     for source in sources.files:
         if source.format != "txt":
             continue
@@ -110,6 +120,9 @@ def _text_files_with_labels(sources: Sources, columns: Columns) -> list[Source]:
                 f"{source.name}: a text file without a class; put it in a sub-folder named for its class and give the "
                 f"folder above as the data, or give the folder and --labels-file TABLE"
             )
-        if columns.split is not None:
-            raise HierdocError(f"{source.name}: a text file has no split column; --labels-file TABLE can hold one")
+        for column in (columns.split, columns.group):
+            if column is not None:
+                raise HierdocError(
+                    f"{source.name}: a text file has no column {column!r}; --labels-file TABLE can hold it"
+                )
     return sources.files

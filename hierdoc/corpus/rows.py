@@ -193,7 +193,7 @@ def _frame_rows(source: Source, encoding: str, wanted: Wanted) -> Iterator[Row]:
 
 def _text_rows(source: Source, encoding: str, wanted: Wanted) -> Iterator[Row]:
     with _text(source, encoding) as file:
-        yield source.name, (file.read() or None, source.label, source.doc_id, source.split)
+        yield source.name, (file.read() or None, source.label, source.doc_id, source.split, source.group)
 
 
 _ROWS: dict[str, Callable[[Source, str, Wanted], Iterator[Row]]] = {

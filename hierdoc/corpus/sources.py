@@ -30,7 +30,7 @@ class Source:
         name: what messages call it.
         format: one of FORMATS, or FRAME.
         content: a path, stdin's copy, or the DataFrame.
-        doc_id, label, split: those of the one document that a text file is; None in a table, or where it has none.
+        doc_id, label, split, group: those of the one document that a text file is; None in a table, or where it has none.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Source:
     doc_id: str | None = None
     label: str | None = None
     split: str | None = None
+    group: str | None = None
 
     @contextlib.contextmanager
     def open(self, seekable: bool = False) -> Iterator[BinaryIO]:

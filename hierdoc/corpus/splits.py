@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +14,31 @@ from hierdoc.errors import HierdocError
 
 SPLITS = ("train", "dev", "test", "excluded")
 ALSO_DEV = ("validation", "valid", "val")
+FRACTIONS = "0.8/0.1/0.1"  # of train, dev and test, unless others or a given split are asked for
 DEV_FROM_TRAIN = 0.1  # the share of train that becomes dev when a given split has none
+
+
+_NUMBER = re.compile(r"\s*[-+]?(nan|inf|[.,]?\d[\d.,]*(e[-+]?\d+)?%?)?\s*", re.IGNORECASE)
+
+
+def parse_split(
+    split: str | os.PathLike[str] | None, split_column: str | None
+) -> tuple[float, float, float] | Path | None:
+    """Return the fractions of a split that is to be made, the path of a split file, or None where a column decides.
+
+    What looks like numbers between slashes is meant as fractions, right or wrong (a file of such a name is ./1/2);
+    anything else is a file. Neither is the fractions of `FRACTIONS`.
+
+    Raises:
+        HierdocError: both are given; the fractions are none.
+    """
+    if split is None:
+        return parse_fractions(FRACTIONS) if split_column is None else None
+    if split_column is not None:
+        raise HierdocError(f"`split` {str(split)!r} and `split_column` {split_column!r} can't both decide: give one")
+    if isinstance(split, str) and not split.startswith("/") and all(map(_NUMBER.fullmatch, split.split("/"))):
+        return parse_fractions(split)
+    return Path(split)
 
 
 def parse_fractions(text: str) -> tuple[float, float, float]:
@@ -45,6 +72,44 @@ def make_split(
     Every class has its first group in train. What rounding takes from a split in one class it gets back in the next,
     so that the totals are right when classes are small.
     """
+    return [SPLITS[part] for part in _deal(labels, fractions, seed, groups, first=0)]
+
+
+def make_folds(
+    labels: Sequence[str], num_folds: int, seed: int, groups: Sequence[int] | None = None
+) -> list[list[str]]:
+    """Return `num_folds` splits of B documents, each as `make_split` does: every document is in one test of them.
+
+    The tests are of about one size, stratified and shuffled by `seed`. Of the rest, 10 % is dev, as in a given split
+    without dev. A class of fewer groups than folds is in some tests only, and a class of one group is in one test
+    without having been in its train.
+
+    Raises:
+        HierdocError: `num_folds` is less than 2, or more than there are groups to fill the tests with.
+    """
+    if num_folds < 2:
+        raise HierdocError(f"`folds` must be at least 2, but is {num_folds} instead")
+    parts = _deal(labels, [1 / num_folds] * num_folds, seed, groups)
+    if len(set(parts)) < num_folds:
+        num_groups = len(labels if groups is None else set(groups))
+        raise HierdocError(
+            f"`folds` must leave documents for every test, but {num_folds} are too many for {len(labels)} documents in "
+            f"{num_groups} groups"
+        )
+    return [
+        take_given_split(["test" if part == fold else "train" for part in parts], labels, seed, groups)[0]
+        for fold in range(num_folds)
+    ]
+
+
+def _deal(
+    labels: Sequence[str],
+    shares: Sequence[float],
+    seed: int,
+    groups: Sequence[int] | None,
+    first: int | None = None,
+) -> list[int]:
+    """Return each document's part: class by class, a group goes where most is owed, a class's first one to `first`."""
     rng = np.random.default_rng(seed)
     members: dict[int, list[int]] = defaultdict(list)
     for index in range(len(labels)):
@@ -52,18 +117,18 @@ def make_split(
     by_class: dict[str, list[list[int]]] = defaultdict(list)
     for group in members.values():
         by_class[labels[group[0]]].append(group)
-    split = [""] * len(labels)
-    owed = np.zeros(3)
+    parts = [0] * len(labels)
+    owed = np.zeros(len(shares))
     for label in sorted(by_class):
         units = by_class[label]
         order = rng.permutation(len(units))
-        owed += np.asarray(fractions) * sum(map(len, units))
+        owed += np.asarray(shares) * sum(map(len, units))
         for nth, unit in enumerate(units[at] for at in order):
-            choice = 0 if nth == 0 else int(np.argmax(owed))
+            choice = first if first is not None and nth == 0 else int(np.argmax(owed))
             owed[choice] -= len(unit)
             for index in unit:
-                split[index] = SPLITS[choice]
-    return split
+                parts[index] = choice
+    return parts
 
 
 def take_given_split(

@@ -1,4 +1,4 @@
-"""The table that gives a folder's text files their classes, and their splits where it has them."""
+"""The table that gives a folder's text files their classes, and their splits and groups where it has them."""
 
 from __future__ import annotations
 
@@ -10,25 +10,31 @@ from hierdoc.corpus.sources import Source, Sources
 from hierdoc.errors import HierdocError
 
 
-def with_labels(sources: Sources, id: str, label: str | None, split: str | None) -> list[Source]:
-    """Return the folder's files, in their order, each with its label and split of the table's row with its id.
+def with_labels(
+    sources: Sources, id: str, label: str | None, split: str | None, group: str | None = None
+) -> list[Source]:
+    """Return the folder's files, in their order, each with its label, split and group of the table's row with its id.
 
     Args:
-        id, label, split: the table's columns; None for those that are not wanted.
+        id, label, split, group: the table's columns; None for those that are not wanted.
 
     Raises:
         HierdocError: the table is not as it must be; an id stands twice; a file has no row, or a row no file.
     """
     table = sources.labels
-    rows: dict[str, tuple[str, str | None, str | None]] = {}
-    for place, (doc_id, its_label, its_split) in read_rows(table, sources.encoding, (id, label, split)):
+    rows: dict[str, tuple[str, dict[str, str | None]]] = {}
+    for place, (doc_id, *values) in read_rows(table, sources.encoding, (id, label, split, group)):
+        its_label, its_split, its_group = values
         doc_id = required(doc_id, id, place)
         if doc_id in rows:
             raise HierdocError(f"{place}: id {doc_id!r} stands twice, first in {rows[doc_id][0]}")
         rows[doc_id] = (
             place,
-            None if label is None else required(its_label, label, place),
-            None if split is None else required_split(its_split, split, place),
+            {
+                "label": None if label is None else required(its_label, label, place),
+                "split": None if split is None else required_split(its_split, split, place),
+                "group": None if group is None else required(its_group, group, place),
+            },
         )
     if missing := [file.doc_id for file in sources.files if file.doc_id not in rows]:
         raise HierdocError(
@@ -40,4 +46,4 @@ def with_labels(sources: Sources, id: str, label: str | None, split: str | None)
         raise HierdocError(
             f"{rows[unknown[0]][0]}: no file {unknown[0]!r} in {sources.folder}; there are {len(unknown)} such rows"
         )
-    return [replace(file, label=rows[file.doc_id][1], split=rows[file.doc_id][2]) for file in sources.files]
+    return [replace(file, **rows[file.doc_id][1]) for file in sources.files]

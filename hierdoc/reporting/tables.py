@@ -64,5 +64,18 @@ def metrics_text(metrics: dict[str, Any]) -> str:
         ["chunks", "documents", "accuracy"],
         [[row["chunks"], row["num_documents"], row["accuracy"]] for row in metrics["accuracy_by_chunks"]],
     )
+    if near_duplicates := metrics.get("num_near_duplicates_of_train"):
+        accuracy += f"\n\n{_without_near_duplicates(metrics, near_duplicates, names)}"
     chunks = f"single chunks: {metrics['chunk_accuracy']:.3f} of {metrics['num_chunks']}; macro F1 {metrics['document_macro_f1']:.3f}"
     return f"{accuracy}\n\n{chunks}\n\n{classes}\n\n{lengths}"
+
+
+def _without_near_duplicates(metrics: dict[str, Any], count: int, names: dict[str, str]) -> str:
+    """Return the line about the documents that are near-duplicates of training documents."""
+    verb = "is a near-duplicate of a training document" if count == 1 else "are near-duplicates of training documents"
+    found = [
+        f"{name} {metrics[key]:.3f}"
+        for short, name in names.items()
+        if (key := f"{short}_without_near_duplicates") in metrics
+    ]
+    return f"{count} {verb}; accuracy without: {', '.join(found) or 'none are left'}"

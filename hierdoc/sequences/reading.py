@@ -33,14 +33,22 @@ class LabelledDocuments:
         return len(self.labels)
 
 
+def read_documents(chunk: FinishedStage, split: str, columns: list[str]) -> pa.Table:
+    """Return columns of the documents of one split, in their order; the other splits are not kept in memory."""
+    parts = []
+    for path in chunk.files("documents-"):
+        shard = tables.read_tables([path], [*columns, "split"])
+        parts.append(shard.filter(pc.equal(shard["split"], split)).select(columns))
+    return pa.concat_tables(parts)
+
+
 def read_split(chunk: FinishedStage, embed: FinishedStage, split: str) -> LabelledDocuments:
     """Return the documents of one split with their vectors and labels; there may be none.
 
     Raises:
         HierdocError: a document's chunks are incomplete in embed.
     """
-    table = tables.read_tables(chunk.files("documents-"), ["doc_id", "labels", "num_chunks", "split"])
-    table = table.filter(pc.equal(table["split"], split))
+    table = read_documents(chunk, split, ["doc_id", "labels", "num_chunks"])
     wanted = table["doc_id"].combine_chunks()
     parts = []
     for path in embed.files("vectors-"):
@@ -91,8 +99,7 @@ class TrainingChunks:
 
 def read_chunks(chunk: FinishedStage, split: str) -> TrainingChunks:
     """Return the chunks of one split with their documents' labels; there may be none."""
-    documents = tables.read_tables(chunk.files("documents-"), ["doc_id", "labels", "split"])
-    documents = documents.filter(pc.equal(documents["split"], split))
+    documents = read_documents(chunk, split, ["doc_id", "labels"])
     number = {doc_id: place for place, doc_id in enumerate(documents["doc_id"].to_pylist())}
     ids = label_ids([labels[0] for labels in documents["labels"].to_pylist()], chunk.details["labels"])
     rows: list[np.ndarray] = []

@@ -26,7 +26,7 @@ from hierdoc.errors import HierdocError
 from hierdoc.progress import say
 from hierdoc.stages.files import lock, read_object, sha256_of, write_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST, STARTED, TIMINGS, CHECKPOINT = "manifest.json", "started.json", "timings.json", "checkpoint.npz"
 VERSIONS_OF = ("hierdoc", "tensorflow", "tf-keras", "bert-for-tf2", "tokenizers", "numpy", "pyarrow", "scikit-learn")
 
@@ -220,7 +220,7 @@ def read(run: str | os.PathLike[str], name: str) -> FinishedStage:
         name: the stage's directory under it.
 
     Raises:
-        HierdocError: the stage is missing or unfinished, was written by a newer hierdoc, or a file is missing or has
+        HierdocError: the stage is missing or unfinished, was written by an older or newer hierdoc, or a file is missing or has
             changed. The message gives the command that makes it.
     """
     path = Path(run) / name
@@ -231,10 +231,8 @@ def read(run: str | os.PathLike[str], name: str) -> FinishedStage:
     manifest = read_object(path / MANIFEST)
     if "schema_version" not in manifest:
         raise HierdocError(f"{path / MANIFEST}: is not a manifest; make it again with: {make} --overwrite")
-    if manifest.get("schema_version") != SCHEMA_VERSION:
-        raise HierdocError(
-            f"{path}: written with schema version {manifest.get('schema_version')}, and this hierdoc reads {SCHEMA_VERSION}"
-        )
+    if manifest["schema_version"] != SCHEMA_VERSION:
+        raise HierdocError(f"{path}: {_other_schema(manifest['schema_version'], run)}")
     content = {key: value for key, value in manifest.items() if key not in ("fingerprint", "versions")}
     if manifest.get("fingerprint") != _fingerprint(content):
         raise HierdocError(
@@ -245,6 +243,16 @@ def read(run: str | os.PathLike[str], name: str) -> FinishedStage:
             trouble = "has changed since it was written" if (path / file).exists() else "is missing"
             raise HierdocError(f"{path / file}: {trouble}; make it again with: {make} --overwrite")
     return FinishedStage(path, manifest)
+
+
+def _other_schema(version: Any, run: str | os.PathLike[str]) -> str:
+    if isinstance(version, int) and version < SCHEMA_VERSION:
+        begin_again = f"{command_for(run, 'chunk')} --overwrite"
+        return (
+            f"written by an older hierdoc (schema version {version}, this one reads {SCHEMA_VERSION}); begin again with: "
+            f"{begin_again}, then the stages after it"
+        )
+    return f"written by a newer hierdoc (schema version {version}, this one reads {SCHEMA_VERSION}); update hierdoc"
 
 
 def check_common_ancestry(run: Path, parents: Mapping[str, FinishedStage]) -> None:

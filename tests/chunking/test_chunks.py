@@ -103,7 +103,7 @@ def test_a_chunks_text_makes_the_chunks_tokens_again(tokenizer):
 def write(folder: Path, tokenizer: WordPieceTokenizer, texts: list[str]) -> tuple[list[pa.Table], list[pa.Table]]:
     writer = ShardWriter(folder)
     for number, text in enumerate(texts):
-        writer.add(f"d{number}", text, "pets", "train", chunk_document(text, tokenizer, chunk_size=5))
+        writer.add(f"d{number}", text, "pets", "train", chunk_document(text, tokenizer, chunk_size=5), number == 1)
     writer.close()
     writer.close()  # again: nothing happens
     return tuple(
@@ -122,12 +122,12 @@ def test_a_shard_holds_the_documents_and_chunks_as_they_are(tokenizer, tmp_path:
         {
             "doc_id": "d0", "text": text, "labels": ["pets"], "split": "train",
             "text_sha256": hashlib.sha256(text.encode("utf-8")).hexdigest(),
-            "num_tokens": 5, "num_chunks": 2, "num_unknown": 3,
+            "num_tokens": 5, "num_chunks": 2, "num_unknown": 3, "near_duplicate_of_train": False,
         },
         {
             "doc_id": "d1", "text": "", "labels": ["pets"], "split": "train",
             "text_sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            "num_tokens": 0, "num_chunks": 1, "num_unknown": 0,
+            "num_tokens": 0, "num_chunks": 1, "num_unknown": 0, "near_duplicate_of_train": True,
         },
     ]  # fmt: skip
     assert table.to_pylist() == [
@@ -142,6 +142,7 @@ def test_shards_have_the_agreed_types(tokenizer, tmp_path: Path):
     assert [(field.name, str(field.type)) for field in documents.schema] == [
         ("doc_id", "string"), ("text", "string"), ("labels", "list<element: string>"), ("split", "string"),
         ("text_sha256", "string"), ("num_tokens", "int32"), ("num_chunks", "int32"), ("num_unknown", "int32"),
+        ("near_duplicate_of_train", "bool"),
     ]  # fmt: skip
     assert [(field.name, str(field.type)) for field in table.schema] == [
         ("doc_id", "string"), ("chunk_index", "int32"), ("token_ids", "list<element: int32>"),

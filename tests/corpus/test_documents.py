@@ -142,14 +142,31 @@ def test_a_parquet_file_of_several_row_groups_is_read_in_order(tmp_path: Path):
 
 
 def test_one_column_may_serve_twice(tmp_path: Path):
-    columns = Columns(text="text", label="kind", id="text", split="kind")
+    columns = Columns(text="text", label="kind", id="text", split="kind", group="kind")
     values = {"kind": ["train", "dev"], "text": ["a", "b"]}
     for data in (
         csv_file(tmp_path, "kind,text\ntrain,a\ndev,b\n"),
         parquet_file(tmp_path, values),
         pd.DataFrame(values),
     ):
-        assert list(iterate_documents(data, columns)) == [("a", "a", "train", "train"), ("b", "b", "dev", "dev")]
+        assert list(iterate_documents(data, columns)) == [
+            ("a", "a", "train", "train", "train"),
+            ("b", "b", "dev", "dev", "dev"),
+        ]
+
+
+def test_the_group_of_each_document_is_read_where_it_is_asked_for(tmp_path: Path):
+    values = {"text": ["a", "b", "c"], "who": ["ann", "bob", "ann"]}
+    for data in (
+        csv_file(tmp_path, "text,who\na,ann\nb,bob\nc,ann\n"),
+        parquet_file(tmp_path, values),
+        pd.DataFrame(values),
+    ):
+        assert read_documents(data, Columns(group="who")).groups == ["ann", "bob", "ann"]
+        assert read_documents(data, Columns()).groups is None
+    path = csv_file(tmp_path, "text,who\na,ann\nb,\n")
+    assert refusal(path, Columns(group="who")) == f"{path}: row 2: column 'who' is null"
+    assert refusal(path, Columns(group="town")) == f"{path}: column 'town' is missing; the columns are 'text', 'who'"
 
 
 def test_a_parquet_column_with_a_dot_in_its_name_is_found(tmp_path: Path):
@@ -193,7 +210,7 @@ def test_csv_parquet_and_data_frame_give_the_same_documents(tmp_path: Path):
     lines = ["id,text,label,split"]
     for row in zip(*columns.values(), strict=True):
         lines.append(",".join('"' + value.replace('"', '""') + '"' for value in row))
-    expected = list(zip(columns["id"], columns["text"], columns["label"], columns["split"], strict=True))
+    expected = [(*row, "") for row in zip(*columns.values(), strict=True)]
     for data in (csv_file(tmp_path, "\n".join(lines)), parquet_file(tmp_path, columns), pd.DataFrame(columns)):
         assert list(iterate_documents(data, ALL)) == expected
 

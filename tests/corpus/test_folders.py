@@ -207,7 +207,7 @@ def test_a_table_of_labels_must_be_a_table_and_for_a_folder(texts: Path, tmp_pat
 
 
 def test_a_split_column_needs_a_table(texts: Path):
-    message = f"{texts / 'B/é.txt'}: a text file has no split column; --labels-file TABLE can hold one"
+    message = f"{texts / 'B/é.txt'}: a text file has no column 'split'; --labels-file TABLE can hold it"
     assert refusal(texts, WITH_SPLIT) == message
 
 

@@ -7,7 +7,15 @@ import itertools
 import numpy as np
 import pytest
 
-from hierdoc.corpus.labels import UNSEEN, label_ids, order_labels, rare_and_unseen
+from hierdoc.corpus.labels import (
+    UNSEEN,
+    check_dev_labels,
+    check_labels,
+    label_ids,
+    order_labels,
+    rare_and_unseen,
+    shown,
+)
 from hierdoc.errors import HierdocError
 
 
@@ -62,3 +70,52 @@ def test_rare_and_unseen_classes_are_counted_without_excluded_documents():
     rare, unseen = rare_and_unseen(labels, splits, ["a", "b", "c"], fewest=2)
     assert rare == {"c": 1}
     assert rare_and_unseen(["x"], ["excluded"], ["a"], fewest=1) == ({"a": 0}, {})
+
+
+def test_a_long_label_is_cut_in_messages():
+    assert shown("x" * 60) == "'" + "x" * 60 + "'"
+    assert shown("x" * 61) == "'" + "x" * 59 + "…'"
+    assert shown("a\nb") == "'a\\nb'"
+    with pytest.raises(HierdocError) as error:
+        order_labels(["y" * 1000])
+    assert str(error.value).endswith(" but have 1 instead: '" + "y" * 59 + "…'")
+
+
+def test_rare_and_unseen_classes_are_warned_about_by_name_and_kept(capsys: pytest.CaptureFixture[str]):
+    labels = ["a"] * 3 + ["b"] * 3 + ["new"] * 2 + ["rare"] * 2
+    splits = ["train", "dev", "test"] * 2 + ["test", "dev"] + ["train", "test"]
+    assert check_labels(labels, splits) == {
+        "labels": ["a", "b", "rare"], "rare_classes": {"rare": 2}, "unseen_classes": {"new": 2},
+    }  # fmt: skip
+    assert capsys.readouterr().err == (
+        "warning: 1 classes have fewer than 3 documents: 'rare'\n"
+        "warning: 2 documents are of classes that train never saw, and count as wrong: 'new'\n"
+    )
+
+
+def test_a_warning_names_five_classes_shortly_and_counts_the_others(capsys: pytest.CaptureFixture[str]):
+    labels = [f"{n}" + "z" * 100 for n in range(8)]
+    check_labels(labels, ["train"] * 8)
+    named = ", ".join(f"'{n}" + "z" * 58 + "…'" for n in range(5))
+    assert capsys.readouterr().err == f"warning: 8 classes have fewer than 3 documents: {named} and 3 more\n"
+
+
+def test_a_dev_split_without_any_class_of_train_is_said(capsys: pytest.CaptureFixture[str]):
+    labels = ["a"] * 3 + ["b"] * 3 + ["x", "y", "x"]
+    check_labels(labels, ["train"] * 6 + ["dev"] * 3)
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "warning: the 3 documents of dev are all of classes that train never saw, so that no epoch can be chosen on "
+        "them: 'x', 'y'"
+    )
+    check_labels([*labels, "a"], ["train"] * 6 + ["dev"] * 4)
+    assert "no epoch" not in capsys.readouterr().err
+
+
+def test_dev_ids_that_are_all_unseen_are_refused():
+    for fine in ([], [0], [UNSEEN, 2, UNSEEN]):
+        check_dev_labels(np.asarray(fine, np.int32))
+    with pytest.raises(HierdocError) as error:
+        check_dev_labels(np.asarray([UNSEEN, UNSEEN], np.int32))
+    assert str(error.value) == (
+        "the documents of dev are all of classes that train never saw, so that no epoch can be chosen on them"
+    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import pytest
 
-from hierdoc.corpus.splits import make_split, parse_fractions, take_given_split
+from hierdoc.corpus.splits import make_folds, make_split, parse_fractions, parse_split, take_given_split
 from hierdoc.errors import HierdocError
 
 FRACTIONS = (0.8, 0.1, 0.1)
@@ -37,6 +39,40 @@ def test_fractions_that_are_not_three_of_sum_1_are_refused(text: str):
     assert str(error.value) == (
         f"`split` must be three fractions that sum to 1, for train/dev/test (as 0.8/0.1/0.1), but is {text!r} instead"
     )
+
+
+@pytest.mark.parametrize(
+    "value", ["", "0.8", "0.8/0.3", "80/10/10", "80%/10%/10%", "0.8,0.1,0.1", "0,8/0,1/0,1", "nan/0.5/0.5", "0.8/0.1/", "1e-1/-.1/+2"]
+)  # fmt: skip
+def test_numbers_between_slashes_are_fractions_even_when_they_are_wrong(value: str):
+    with pytest.raises(HierdocError, match="^`split` must be three fractions that sum to 1"):
+        parse_split(value, None)
+
+
+@pytest.mark.parametrize(
+    "value", ["split.csv", "0.8/0.1/x", "splits/1.csv", "./1/2", "../1/2", "/1/2", "1/fold-2.csv", "/0.8/0.1/0.1", "split", "10-fold"]
+)  # fmt: skip
+def test_anything_else_is_a_split_file(value: str):
+    assert parse_split(value, None) == Path(value)
+
+
+def test_fractions_have_a_default_and_a_column_decides_alone():
+    assert parse_split(None, None) == (0.8, 0.1, 0.1) == parse_split("0.8/0.1/0.1", None)
+    assert parse_split(None, "part") is None
+    assert parse_split(Path("0.8/0.1/0.1"), None) == Path("0.8/0.1/0.1")  # a caller who gives a path means a path
+    for split in ("0.8/0.1/0.1", "split.csv", Path("split.csv")):
+        with pytest.raises(HierdocError) as error:
+            parse_split(split, "part")
+        assert str(error.value) == f"`split` {str(split)!r} and `split_column` 'part' can't both decide: give one"
+
+
+def test_a_split_that_figures_were_measured_on_stays_as_it_was():
+    rng = random.Random(11)
+    labels = [f"c{rng.randrange(7)}" for _ in range(500)]
+    groups = [rng.randrange(300) for _ in labels]
+    splits = [make_split(labels, FRACTIONS, 0), make_split(labels, (0.7, 0.1, 0.2), 3, groups)]
+    digests = [hashlib.sha256(",".join(split).encode()).hexdigest()[:16] for split in splits]
+    assert digests == ["d9b4811dd1f5608e", "d08b511980a1be6c"]  # of the first version of make_split
 
 
 def test_classes_of_ten_are_split_eight_one_one():
@@ -153,3 +189,45 @@ def test_a_given_split_without_train_is_refused(given: list[str]):
     with pytest.raises(HierdocError) as error:
         take_given_split(given, ["a"] * len(given), seed=0)
     assert str(error.value) == "the given split has no document for train"
+
+
+def test_every_document_is_in_the_test_of_one_fold_and_dev_is_a_tenth_of_the_rest():
+    labels = ["a"] * 50 + ["b"] * 100
+    folds = make_folds(labels, 5, seed=0)
+    assert len(folds) == 5
+    assert all([fold[place] for fold in folds].count("test") == 1 for place in range(150))
+    for fold in folds:
+        assert Counter(zip(labels, fold, strict=True)) == {
+            ("a", "test"): 10, ("b", "test"): 20, ("a", "dev"): 4, ("b", "dev"): 8, ("a", "train"): 36, ("b", "train"): 72,
+        }  # fmt: skip
+
+
+def test_a_folds_dev_is_that_of_a_given_split_with_its_test():
+    labels = [f"c{n % 3}" for n in range(60)]
+    groups = [n // 2 for n in range(60)]
+    for fold in make_folds(labels, 3, seed=4, groups=groups):
+        given = ["test" if part == "test" else "train" for part in fold]
+        assert take_given_split(given, labels, 4, groups)[0] == fold
+
+
+def test_small_classes_fill_the_folds_evenly():
+    labels = [f"c{n // 3}" for n in range(60)]  # twenty classes of three, four folds
+    sizes = [fold.count("test") for fold in make_folds(labels, 4, seed=0)]
+    assert sum(sizes) == 60 and max(sizes) - min(sizes) <= 1
+
+
+def test_the_same_seed_makes_the_same_folds_and_another_seed_others():
+    labels = ["a", "b"] * 30
+    assert make_folds(labels, 3, seed=1) == make_folds(labels, 3, seed=1) != make_folds(labels, 3, seed=2)
+
+
+def test_folds_that_would_leave_a_test_empty_are_refused():
+    with pytest.raises(HierdocError) as error:
+        make_folds(["a"] * 10, 1, seed=0)
+    assert str(error.value) == "`folds` must be at least 2, but is 1 instead"
+    with pytest.raises(HierdocError) as error:
+        make_folds(["a"] * 6, 4, seed=0, groups=[0, 0, 1, 1, 2, 2])
+    assert str(error.value) == (
+        "`folds` must leave documents for every test, but 4 are too many for 6 documents in 3 groups"
+    )
+    assert all("test" in fold for fold in make_folds(["a"] * 4, 4, seed=0))

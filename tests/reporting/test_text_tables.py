@@ -71,6 +71,19 @@ def test_evaluates_text_holds_every_number_beside_its_name():
     assert any(line.split() == ["16+", "234", "0.808"] for line in lines)
 
 
+def test_what_is_left_without_near_duplicates_is_said_where_there_are_any():
+    assert "near-duplicate" not in metrics_text(METRICS)
+    accuracies = {"document": 0.911, "average": 0.622, "tfidf_svm": 0.455}
+    without = {f"{name}_accuracy_without_near_duplicates": value for name, value in accuracies.items()}
+    assert (
+        "12 are near-duplicates of training documents; accuracy without: lstm over the chunk vectors 0.911, "
+        "average of chunk probabilities 0.622, TF-IDF + linear SVM 0.455\n"
+    ) in metrics_text({**METRICS, "num_near_duplicates_of_train": 12, **without})
+    assert "1 is a near-duplicate of a training document; accuracy without: none are left\n" in metrics_text(
+        {**METRICS, "num_near_duplicates_of_train": 1}
+    )
+
+
 def test_precision_recall_and_f1_stand_under_their_names():
     lines = metrics_text(METRICS).splitlines()
     (at,) = (at for at, line in enumerate(lines) if line.startswith("class"))

@@ -13,7 +13,7 @@ import pytest
 from conftest import tiny_rows
 
 from hierdoc import HierdocError
-from hierdoc.sequences.reading import read_chunks, read_split
+from hierdoc.sequences.reading import read_chunks, read_documents, read_split
 from hierdoc.stages import store
 
 
@@ -36,6 +36,14 @@ def test_a_split_holds_its_documents_with_their_labels_and_vectors_in_order(tiny
             assert found.documents.vectors[at].tolist() == vector and found.documents.probs[at].tolist() == probs
             at += 1
     assert at == len(found.documents.vectors) == len(found.documents.probs)
+
+
+def test_a_splits_documents_are_read_in_their_order_with_the_columns_asked_for(tiny_run: Path):
+    table = read_documents(store.read(tiny_run, "chunk"), "dev", ["text", "doc_id"])
+    assert table.column_names == ["text", "doc_id"]
+    assert [(row["doc_id"], row["text"]) for row in table.to_pylist()] == [
+        (row["id"], row["text"]) for row in tiny_rows() if row["split"] == "dev"
+    ]
 
 
 def test_a_split_without_documents_is_empty(tiny_run: Path):

@@ -62,7 +62,7 @@ def test_a_finished_stage_is_read_back_with_its_files_and_facts(tmp_path: Path):
         "a-00000.parquet": {"sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "bytes": 3},
         "b.json": {"sha256": hashlib.sha256(b"{}").hexdigest(), "bytes": 2},
     }
-    assert (manifest["stage"], manifest["schema_version"], manifest["parents"]) == ("chunk", 1, {})
+    assert (manifest["stage"], manifest["schema_version"], manifest["parents"]) == ("chunk", 2, {})
     assert stage.parameters == PARAMETERS and stage.details == {"labels": ["é", "b"]}
     assert stage.fingerprint == manifest["fingerprint"] and len(stage.fingerprint) == 64
     assert {"python", "numpy", "pyarrow"} <= manifest["versions"].keys()
@@ -260,12 +260,28 @@ def test_a_damaged_file_is_named_with_the_command_that_makes_it_again(damage, me
     assert refusal(begin, tmp_path, "chunk", PARAMETERS, {}) == expected
 
 
-def test_a_newer_schema_is_refused(tmp_path: Path):
-    path = make(tmp_path).path / "manifest.json"
-    path.write_text(
-        path.read_text(encoding="utf-8").replace('"schema_version": 1', '"schema_version": 2'), encoding="utf-8"
+def with_schema(run: Path, version: int, name: str = "chunk") -> Path:
+    """The directory of a finished stage whose manifest claims another schema version."""
+    path = make(run, name).path / "manifest.json"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"schema_version": 2', f'"schema_version": {version}'), encoding="utf-8")
+    return path.parent
+
+
+def test_a_newer_schema_is_refused_with_the_advice_to_update(tmp_path: Path):
+    path = with_schema(tmp_path, 3)
+    expected = f"{path}: written by a newer hierdoc (schema version 3, this one reads 2); update hierdoc"
+    assert refusal(read, tmp_path, "chunk") == refusal(begin, tmp_path, "chunk", PARAMETERS, {}) == expected
+
+
+@pytest.mark.parametrize("name", ["chunk", "embed"])
+def test_an_older_schema_is_refused_with_the_command_to_begin_again(name: str, tmp_path: Path):
+    path = with_schema(tmp_path, 1, name)
+    assert refusal(read, tmp_path, name) == (
+        f"{path}: written by an older hierdoc (schema version 1, this one reads 2); begin again with: "
+        f"python -m hierdoc.chunk DATA {tmp_path} --overwrite, then the stages after it"
     )
-    assert refusal(read, tmp_path, "chunk") == f"{path.parent}: written with schema version 2, and this hierdoc reads 1"
+    assert not isinstance(begin(tmp_path, name, PARAMETERS, {}, overwrite=True), FinishedStage)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"stage": "chunk",', b"\xff\xfe"])
