@@ -231,7 +231,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--id-column", metavar="NAME", help="the column with a unique id (without it: the row's number)"
     )
     parser.add_argument(
-        "--labels-file", metavar="TABLE", help="the classes of a folder's files (by default: its sub-folders' names)"
+        "--labels-file",
+        metavar="TABLE",
+        help="a table with the paths (in column `id`, unless named) and classes of a folder's files; without it: its sub-folders' names",
     )
     cli.add_reading(parser)
     parser.add_argument("--split", default="0.8/0.1/0.1", metavar="TRAIN/DEV/TEST", help="fractions of the documents")
