@@ -210,7 +210,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--id-column", metavar="NAME", help="the column with a unique id (without it: the row's number)"
     )
     parser.add_argument(
-        "--labels-file", metavar="TABLE", help="the classes of a folder's files (by default: its sub-folders' names)"
+        "--labels-file",
+        metavar="TABLE",
+        help="a table with the paths (in column `id`, unless named) and classes of a folder's files; without it: its sub-folders' names",
     )
     cli.add_reading(parser)
     parser.add_argument(

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from hierdoc.errors import HierdocError
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+SKIPPABLE = b"\x2a\x4d\x18"  # after one byte from 0x50 to 0x5f: the frame that pzstd puts before each of zstd's
 
 
 @contextlib.contextmanager
@@ -27,8 +28,12 @@ def decompressed(file: BinaryIO, name: str, seekable: bool = False) -> Iterator[
     """
     magic = file.read(4)
     file.seek(0)
-    kind = "gzip" if magic.startswith(GZIP) else "zstd" if magic == ZSTD else None
-    if kind is None:
+    skippable = b"\x50" <= magic[:1] <= b"\x5f" and magic[1:] == SKIPPABLE
+    if magic.startswith(GZIP):
+        kind = "gzip"
+    elif magic == ZSTD or skippable:
+        kind = "zstd"
+    else:
         yield file
         return
     try:

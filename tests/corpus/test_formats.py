@@ -140,6 +140,15 @@ def test_members_and_frames_one_after_the_other_are_all_read(compression: str, t
     assert documents(path).doc_ids == ["1", "2", "3"]
 
 
+def test_a_zstd_frame_to_be_skipped_may_stand_first(tmp_path: Path):
+    path = tmp_path / "data.csv.zst"
+    frame = b"\x50\x2a\x4d\x18" + b"\x04\0\0\0" + b"size"  # RFC 8878, 3.1.2: magic, length, that many bytes
+    path.write_bytes(frame + COMPRESS[".zst"](b"id,text,label\n1,a,x\n"))
+    assert documents(path).doc_ids == ["1"]
+    path.write_bytes(frame + COMPRESS[".zst"](b"id,text,label\n1,a,x\n")[:-1])
+    assert refusal(path).startswith(f"{path}: zstd data that are damaged or cut short: ")
+
+
 @pytest.mark.parametrize("compression", [".gz", ".zst"])
 @pytest.mark.parametrize("format", CONTENT)
 def test_a_compressed_file_that_is_cut_short_anywhere_is_refused(format: str, compression: str, tmp_path: Path):
