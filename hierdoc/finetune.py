@@ -14,6 +14,7 @@ import numpy as np
 
 from hierdoc import cli
 from hierdoc.chunking.tokenizers import save_tokenizer
+from hierdoc.corpus.labels import check_dev_labels
 from hierdoc.encoders.bert import check_trainable_layers
 from hierdoc.encoders.pretrained import find_encoder
 from hierdoc.errors import HierdocError
@@ -78,6 +79,7 @@ def finetune_encoder(
     train, dev = (read_chunks(chunk, split) for split in ("train", "dev"))
     if not dev.rows:
         raise HierdocError(f"{chunk.path}: has no dev documents, and the best epoch is chosen on dev")
+    check_dev_labels(dev.label_ids)
     check_trainable_layers(trainable_layers, source.config["num_hidden_layers"])
     if learning_rate is None:
         learning_rate = 2e-5 if source.config["hidden_size"] >= WIDE_ENCODER else 5e-5

@@ -43,8 +43,9 @@ def train_sequence_head(
         HierdocError: a stage is missing or does not fit the others; there is no dev document; an argument is out of range.
         HierdocFailure: the loss became infinite.
     """
+    from hierdoc.corpus.labels import check_dev_labels, label_ids
     from hierdoc.heads import check_head
-    from hierdoc.sequences.reading import read_split
+    from hierdoc.sequences.reading import read_documents, read_split
 
     check_head(head)
     check_seed(seed)
@@ -53,6 +54,11 @@ def train_sequence_head(
     if not 0 < learning_rate < 1:
         raise HierdocError(f"`learning_rate` must be between 0 and 1, but is {learning_rate} instead")
     parents = {name: store.read(run, name) for name in ("chunk", "finetune", "embed")}
+    chunk = parents["chunk"]
+    dev_labels = [labels[0] for labels in read_documents(chunk, "dev", ["labels"])["labels"].to_pylist()]
+    if not dev_labels:
+        raise HierdocError(f"{chunk.path}: has no dev documents, and early stopping needs some")
+    check_dev_labels(label_ids(dev_labels, chunk.details["labels"]))
     parameters = {
         "head": head,
         "epochs": epochs,
@@ -63,9 +69,7 @@ def train_sequence_head(
     stage = store.begin(run, f"heads/{head}", parameters, parents, overwrite)
     if isinstance(stage, store.FinishedStage):
         return stage
-    train, dev = (read_split(parents["chunk"], parents["embed"], split) for split in ("train", "dev"))
-    if not len(dev):
-        raise HierdocError(f"{parents['chunk'].path}: has no dev documents, and early stopping needs some")
+    train, dev = (read_split(chunk, parents["embed"], split) for split in ("train", "dev"))
     say(f"{head}: {len(train)} documents of {len(train.documents.vectors)} chunks, {len(dev)} for dev")
     from hierdoc.encoders.compat import deterministic_ops
     from hierdoc.heads.document_probs import save_head
@@ -73,7 +77,7 @@ def train_sequence_head(
     from hierdoc.learning.head import train_head
     from hierdoc.learning.history import History
 
-    labels, dim = parents["chunk"].details["labels"], parents["embed"].details["dim"]
+    labels, dim = chunk.details["labels"], parents["embed"].details["dim"]
     history = History(stage.path / "history.jsonl")
     checkpoints = Checkpoints(stage.path, stage.note_time)
     with deterministic_ops(deterministic):

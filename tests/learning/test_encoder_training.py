@@ -1,8 +1,9 @@
-"""The chunk head fitted by scikit-learn, and a training whose dev documents are all of unseen classes."""
+"""The chunk head fitted by scikit-learn, and dev documents that nothing can be chosen by."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hierdoc import chunk_documents, finetune_encoder
+from hierdoc import HierdocError, chunk_documents, finetune_encoder, train_lstm_head
 from hierdoc.encoders.bert import BertEncoder
 from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.encoder import fit_softmax
@@ -69,9 +70,17 @@ def test_the_fitted_softmax_gives_scikit_learns_probabilities(tmp_path: Path, nu
     assert line["epoch"] == 0 and line["dev_chunk_accuracy"] == pytest.approx(wanted)
 
 
-def test_dev_documents_of_unseen_classes_alone_do_not_stop_the_training(tmp_path: Path, tiny_encoder: str):
+def test_dev_documents_of_unseen_classes_alone_are_refused_before_anything_is_removed(
+    tmp_path: Path, tiny_encoder: str, tiny_run: Path
+):
     rows = [{**row, "label": "birds" if row["split"] == "dev" else row["label"]} for row in tiny_rows()]
+    run = tmp_path / "run"
     data = write_csv(tmp_path / "d.csv", rows)
-    chunk_documents(data, tmp_path / "run", id_column="id", split_column="split", encoder=tiny_encoder, chunk_size=10)
-    finetune_encoder(tmp_path / "run", epochs=0, precision="float32")
-    assert store.read(tmp_path / "run", "finetune").details["dev_chunk_accuracy"] == 0
+    chunk_documents(data, run, id_column="id", split_column="split", encoder=tiny_encoder, chunk_size=10)
+    shutil.copytree(tiny_run / "finetune", run / "finetune")
+    shutil.copytree(tiny_run / "embed", run / "embed")
+    for train in (finetune_encoder, train_lstm_head):
+        with pytest.raises(HierdocError, match="dev"):
+            train(run, overwrite=True)
+    assert store.read(run, "finetune").fingerprint == store.read(tiny_run, "finetune").fingerprint
+    assert not (run / "heads").exists()
