@@ -1,5 +1,5 @@
 """Put the tables of results/*.json and of data_splits/*/split.json into the READMEs, between their lines
-`<!-- results: FILE -->` or `<!-- split: FILE -->` and `<!-- end -->`.
+`<!-- results: FILE -->`, `<!-- folds: FILES -->` (with a *) or `<!-- split: FILE -->` and `<!-- end -->`.
 
 python experiments/tables.py            # rewrites them
 python experiments/tables.py --check    # exits with 1 when one of them is not what the JSON says
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-MARKED = re.compile(r"(<!-- (results|split): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- (results|folds|split): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ROWS = (
     ("document_accuracy", "LSTM over the chunk vectors"),
     ("average_accuracy", "average of the chunks' probabilities"),
@@ -30,23 +31,68 @@ def table(result: dict) -> str:
     lines = ["| | accuracy |", "|---|---|"]
     lines += [f"| {name} | {metrics[key]:.3f} |" for key, name in ROWS]
     counts = ", ".join(f"{count:,} {split}" for split, count in splits.items())
-    seconds = "; ".join(
-        f"{name} {timing['seconds'] / 60:.1f} min, {timing['peak_memory_mib'] / 1024:.1f} GiB"
-        for name, timing in result["timings"].items()
-    )
+    lines.append("")
+    if "num_near_duplicates_of_train" in metrics:
+        without = "_accuracy_without_near_duplicates"
+        lines += [
+            f"Without the {metrics['num_near_duplicates_of_train']} documents that are near-duplicates of training "
+            f"documents: LSTM {metrics['document' + without]:.3f}, average {metrics['average' + without]:.3f}, "
+            f"TF-IDF + linear SVM {metrics['tfidf_svm' + without]:.3f}.",
+            "",
+        ]
     lines += [
-        "",
         f"{metrics['num_documents']:,} {metrics['split']} documents of {metrics['num_chunks']:,} chunks ({counts}); "
-        f"one seed ({result['seed']}); {result['parameters']['finetune']['precision']}; "
-        f"commit {result['commit'][:10]}{' with changes' if result['dirty'] else ''}. "
-        f"On a machine of {result['machine']['cores']} cores, wall time and peak memory: {seconds}; "
-        f"{result['seconds_in_all'] / 60:.1f} min in all. Memory is the most that the process had held by the stage's end.",
+        f"{_made_by([result])} {_cost([result])}",
         "",
-        "Made with:",
-        "",
-        *(f"    {line}" for line in result["command"].split("\n")),
+        *_made_with(result["command"]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def folds_table(results: list[dict]) -> str:
+    """Return the results of folds, whose tests share no document, as Markdown: means with their spread, then costs."""
+    lines = [
+        f"| accuracy | mean of {len(results)} folds | standard deviation | lowest | highest |", "|---|---|---|---|---|"
+    ]  # fmt: skip
+    for key, name in ROWS:
+        values = [result["metrics"][key] for result in results]
+        spread = f"{statistics.stdev(values):.3f} | {min(values):.3f} | {max(values):.3f}"
+        lines.append(f"| {name} | {statistics.mean(values):.3f} | {spread} |")
+    wins = sum(result["metrics"]["document_accuracy"] > result["metrics"]["tfidf_svm_accuracy"] for result in results)
+    lines += [
+        "",
+        f"The LSTM is above TF-IDF + linear SVM in {wins} of the {len(results)} folds. "
+        f"{sum(result['metrics']['num_documents'] for result in results):,} test documents in all, each in one fold; "
+        f"{_made_by(results)} {_cost(results)}",
+        "",
+        *_made_with(results[0]["command"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _made_by(results: list[dict]) -> str:
+    commits = " and ".join(sorted({result["commit"][:10] + " with changes" * result["dirty"] for result in results}))
+    seeds = ", ".join(str(seed) for seed in sorted({result["seed"] for result in results}))
+    precision = results[0]["parameters"]["finetune"]["precision"]
+    return f"one seed ({seeds}); {precision}; commit {commits}."
+
+
+def _cost(results: list[dict]) -> str:
+    stages = "; ".join(
+        f"{name} {statistics.mean(result['timings'][name]['seconds'] for result in results) / 60:.1f} min, "
+        f"{max(result['timings'][name]['peak_memory_mib'] for result in results) / 1024:.1f} GiB"
+        for name in results[0]["timings"]
+    )
+    total = statistics.mean(result["seconds_in_all"] for result in results) / 60
+    each = ", on average over the folds" if len(results) > 1 else ""
+    return (
+        f"On a machine of {results[0]['machine']['cores']} cores, wall time{each} and peak memory: {stages}; "
+        f"{total:.1f} min in all. Memory is the most that the process had held by the stage's end."
+    )
+
+
+def _made_with(command: str) -> list[str]:
+    return ["Made with:", "", *(f"    {line}" for line in command.split("\n"))]
 
 
 def split_table(facts: dict) -> str:
@@ -87,8 +133,11 @@ def rendered(readme: Path) -> str:
     """Return a README's text with its tables as the JSON says."""
 
     def fill(match: re.Match[str]) -> str:
-        kind = {"results": table, "split": split_table}[match[2]]
-        return match[1] + kind(json.loads((ROOT / match[3]).read_text(encoding="utf-8"))) + match[4]
+        found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(ROOT.glob(match[3]))]
+        if not found:
+            raise SystemExit(f"{readme}: there is no {match[3]}")
+        text = folds_table(found) if match[2] == "folds" else {"results": table, "split": split_table}[match[2]](*found)
+        return match[1] + text + match[4]
 
     return MARKED.sub(fill, readme.read_text(encoding="utf-8"))
 

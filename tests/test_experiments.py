@@ -42,6 +42,22 @@ def test_a_changed_figure_is_noticed(tmp_path: Path):
     assert check() == 1
 
 
+def test_the_table_of_folds_holds_means_and_spreads(tmp_path: Path):
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments/tables.py").write_bytes((ROOT / "experiments/tables.py").read_bytes())
+    result = json.loads(RESULTS[0].read_text())
+    for number, (lstm, svm, seconds) in enumerate([(0.5, 0.6, 60), (0.7, 0.6, 120), (0.9, 0.8, 180)], 1):
+        result["metrics"] |= {"document_accuracy": lstm, "tfidf_svm_accuracy": svm, "num_documents": 400}
+        result["seconds_in_all"] = seconds
+        (tmp_path / f"fold-{number}.json").write_text(json.dumps(result), encoding="utf-8")
+    (tmp_path / "README.md").write_text("<!-- folds: fold-*.json -->\n<!-- end -->\n", encoding="utf-8")
+    subprocess.run([sys.executable, "experiments/tables.py"], cwd=tmp_path, check=True)
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    # the standard deviation of 0.5, 0.7, 0.9 is the root of (0.04 + 0 + 0.04) / 2
+    assert "| LSTM over the chunk vectors | 0.700 | 0.200 | 0.500 | 0.900 |" in text
+    assert "in 2 of the 3 folds" in text and "1,200 test documents in all" in text and "2.0 min in all" in text
+
+
 FACTS = {
     "command": "python -m hierdoc.splits make d.csv out --folds 2",
     "data": [{"file": "d.csv", "sha256": "ab" * 32}],

@@ -1,6 +1,6 @@
 """What --deterministic and a checkpoint cost: MiniLM on made-up chunks of 200 tokens, 16 a step.
 
-    python experiments/benchmarks/training.py experiments/benchmarks/results/training.json
+    python experiments/benchmarks/training.py experiments/benchmarks/training.json
 
 Each measurement is a process of its own; with and without --deterministic take turns, so that both meet the same machine.
 """
@@ -86,9 +86,7 @@ def main() -> None:
     for _ in range(ROUNDS):
         readings = {}
         for name in ("plain", "deterministic"):
-            done = subprocess.run(
-                [sys.executable, __file__, "--one", name], capture_output=True, text=True, check=True
-            )
+            done = subprocess.run([sys.executable, __file__, "--one", name], capture_output=True, text=True, check=True)
             readings[name] = json.loads(done.stdout.splitlines()[-1])
         rounds.append(readings)
         print(readings, file=sys.stderr)
