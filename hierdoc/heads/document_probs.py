@@ -21,7 +21,8 @@ from hierdoc.stages.weights import load_weights, save_weights
 def document_probs(model: Any, documents: DocumentVectors, num_classes: int) -> np.ndarray:
     """Return the head's probabilities, float32 (B, C), of B documents, in their order.
 
-    Every batch has the same number of rows, so that a document's probabilities are the same bits in any company.
+    A document's own length decides of how many rows its batch is, so that its probabilities are the same bits in any
+    company.
     """
     tf = compat.load_tensorflow()
     graph = tf.function(model, autograph=False, reduce_retracing=True)
