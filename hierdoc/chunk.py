@@ -38,6 +38,7 @@ def chunk_documents(
     chunk_size: int = 200,
     overlap: int = 0,
     max_chunks: int | None = None,
+    respect_sentences: bool = False,
     seed: int = 0,
     overwrite: bool = False,
 ) -> store.FinishedStage:
@@ -53,6 +54,7 @@ def chunk_documents(
         chunk_size: tokens of a chunk, [CLS] and [SEP] included.
         overlap: tokens that neighbouring chunks share.
         max_chunks: keep a document's first chunks only; what that drops is counted per class.
+        respect_sentences: end a chunk at the last sentence end in its last quarter, if there is one.
         seed: of the split.
         overwrite: make the stage again.
 
@@ -72,6 +74,7 @@ def chunk_documents(
         "chunk_size": chunk_size,
         "overlap": overlap,
         "max_chunks": max_chunks,
+        "respect_sentences": respect_sentences,
         "seed": seed,
     }
     # What is wrong with the data is told before anything is removed.
@@ -84,7 +87,7 @@ def chunk_documents(
         return stage
     save_tokenizer(stage.path, source.vocab_path, source.lower_case)
     tokenizer = WordPieceTokenizer(source.vocab_path, source.lower_case)
-    found |= _write_shards(stage, documents, split_of, tokenizer, chunk_size, overlap, max_chunks)
+    found |= _write_shards(stage, documents, split_of, tokenizer, chunk_size, overlap, max_chunks, respect_sentences)
     found |= {"labels": order, "lower_case": source.lower_case, "config": source.config, "encoder": source.name}
     return stage.finish(found)
 
@@ -149,6 +152,7 @@ def _write_shards(
     chunk_size: int,
     overlap: int,
     max_chunks: int | None,
+    respect_sentences: bool,
 ) -> dict[str, Any]:
     """Write documents-*.parquet and chunks-*.parquet, no document in two shards; return what was counted."""
     totals: Counter[str] = Counter()
@@ -158,7 +162,7 @@ def _write_shards(
         for doc_id, text, label, split in zip(
             documents.doc_ids, documents.texts, documents.labels, split_of, strict=True
         ):
-            cut = chunk_document(text, tokenizer, chunk_size, overlap, max_chunks)
+            cut = chunk_document(text, tokenizer, chunk_size, overlap, max_chunks, respect_sentences)
             shards.add(doc_id, text, label, split, cut)
             totals.update(
                 empty=int(cut.num_tokens == 0),
@@ -226,6 +230,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--max-chunks", type=int, metavar="N", help="keep a document's first N chunks (what that drops is counted)"
+    )
+    parser.add_argument(
+        "--respect-sentences",
+        action="store_true",
+        help="end a chunk at the last sentence end in its last quarter, if there is one",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn at random")
 

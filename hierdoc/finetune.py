@@ -156,6 +156,7 @@ def _save(
         "chunk_size": chunk.parameters["chunk_size"],
         "overlap": chunk.parameters["overlap"],
         "max_chunks": chunk.parameters["max_chunks"],
+        "respect_sentences": chunk.parameters.get("respect_sentences", False),
     }
     files.write_json(stage.path / "config.json", config)
 

@@ -28,6 +28,7 @@ def run_pipeline(
     chunk_size: int = 200,
     overlap: int = 0,
     max_chunks: int | None = None,
+    respect_sentences: bool = False,
     epochs: int = 3,
     learning_rate: float | None = None,
     precision: str = "auto",
@@ -50,7 +51,7 @@ def run_pipeline(
     say(f"{run}: 1/5 chunk")
     chunk.chunk_documents(
         data, run, text_column, label_column, id_column, split, split_column, encoder, chunk_size, overlap, max_chunks,
-        seed, overwrite,
+        respect_sentences, seed, overwrite,
     )  # fmt: skip
     splits = store.read(run, "chunk").details["documents_by_split"]
     if missing := [split for split in ("train", "dev", "test") if split not in splits]:

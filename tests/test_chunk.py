@@ -89,7 +89,8 @@ def test_the_manifest_says_what_was_found(cut_three, tiny_encoder: str, three: P
     assert found["chunks_dropped_by_class"] == {} and found["dev_taken_from_train"] is False
     assert found["config"]["max_position_embeddings"] == 32
     assert set(stage.parameters) == {
-        "data_sha256", "columns", "split", "encoder_sha256", "chunk_size", "overlap", "max_chunks", "seed",
+        "data_sha256", "columns", "split", "encoder_sha256", "chunk_size", "overlap", "max_chunks",
+        "respect_sentences", "seed",
     }  # fmt: skip
     assert stage.parameters["columns"] == {"text": "text", "label": "label", "id": "id", "split": "split"}
     assert stage.parameters["data_sha256"] == [hashlib.sha256(three.read_bytes()).hexdigest()]
@@ -151,6 +152,16 @@ def test_few_unknown_tokens_are_not_warned_about(tmp_path: Path, tiny_encoder: s
     )
     assert 0 < stage.details["unknown_share"] < 0.05
     assert "[UNK]" not in capsys.readouterr().err
+
+
+def test_chunks_can_end_where_sentences_do(cut_three, three: Path):
+    three.write_text(
+        "id,label,split,text\nd1,a,train,the cat sat a dog ran. a fish swam and a dog ran.\nd2,b,train,far\n"
+    )
+    assert [row["char_end"] for row in rows_of(cut_three(chunk_size=10, overlap=0), "chunks")][:2] == [24, 49]
+    stage = cut_three(chunk_size=10, overlap=0, respect_sentences=True, overwrite=True)
+    assert [row["char_end"] for row in rows_of(stage, "chunks")][:2] == [22, 49]
+    assert stage.parameters["respect_sentences"] is True
 
 
 def test_what_max_chunks_drops_is_said_per_class(tmp_path: Path, tiny_encoder: str, capsys):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from hierdoc.chunking.sentences import sentence_ends
 from hierdoc.chunking.tokenizers import WordPieceTokenizer
 from hierdoc.chunking.windows import NUM_SPECIAL, cut_windows
 from hierdoc.stages import tables
@@ -50,11 +51,17 @@ class ChunkedDocument:
 
 
 def chunk_document(
-    text: str, tokenizer: WordPieceTokenizer, chunk_size: int = 200, overlap: int = 0, max_chunks: int | None = None
+    text: str,
+    tokenizer: WordPieceTokenizer,
+    chunk_size: int = 200,
+    overlap: int = 0,
+    max_chunks: int | None = None,
+    respect_sentences: bool = False,
 ) -> ChunkedDocument:
-    """Return the windows of one text; see `hierdoc.chunking.windows.cut_windows` for where they begin."""
+    """Return the windows of one text; see `hierdoc.chunking.windows.cut_windows` for where they begin and end."""
     tokens = tokenizer.tokenize(text)
-    windows = cut_windows(len(tokens.token_ids), chunk_size, overlap)
+    ends = sentence_ends(text, tokens.char_starts, tokens.char_ends) if respect_sentences else None
+    windows = cut_windows(len(tokens.token_ids), chunk_size, overlap, ends)
     chunks = []
     for index, (start, end) in enumerate(windows[:max_chunks]):
         ids = np.empty(end - start + NUM_SPECIAL, np.int32)

@@ -71,7 +71,12 @@ class Predictor:
         places: list[int] = []
         for doc_id, text in zip(doc_ids, texts, strict=True):
             cut = chunk_document(
-                text, self._tokenizer, self.config["chunk_size"], self.config["overlap"], self.config["max_chunks"]
+                text,
+                self._tokenizer,
+                self.config["chunk_size"],
+                self.config["overlap"],
+                self.config["max_chunks"],
+                self.config.get("respect_sentences", False),  # hierdoc did not always have it
             )
             self.counted.update(
                 documents=1,

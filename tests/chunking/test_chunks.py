@@ -60,6 +60,25 @@ def test_max_chunks_keeps_the_first_chunks_and_counts_the_others(tokenizer):
         assert document.num_tokens == 7  # of the whole text
 
 
+def test_chunks_that_respect_sentences_end_with_them(tokenizer):
+    text = "The cat. The dog cat dog cat. Cat"
+    assert [row[2:] for row in rows_of(chunk_document(text, tokenizer, 8))] == [(0, 20), (21, 33)]
+    assert [row[2:] for row in rows_of(chunk_document(text, tokenizer, 6, 0, None, True))] == [
+        (0, 8),
+        (9, 24),
+        (25, 33),
+    ]
+    longer = "the cat dog. " * 5
+    document = chunk_document(
+        longer, tokenizer, 12, 2, 2, respect_sentences=True
+    )  # 10 content tokens, the last two count
+    assert rows_of(document) == [
+        (0, [CLS, THE, CAT, DOG, DOT, THE, CAT, DOG, DOT, SEP], 0, 25),
+        (1, [CLS, DOG, DOT, THE, CAT, DOG, DOT, THE, CAT, DOG, DOT, SEP], 21, 51),
+    ]
+    assert (document.num_tokens, document.num_dropped) == (20, 1)
+
+
 @pytest.mark.parametrize("text", ["", "  \n", "\u200b\x00"])
 def test_a_text_without_tokens_is_one_chunk_of_cls_and_sep(text: str, tokenizer):
     document = chunk_document(text, tokenizer, 5, 1, max_chunks=1)

@@ -46,6 +46,6 @@ def test_a_document_of_50_mb_keeps_all_its_tokens_in_less_than_1800_mib(tmp_path
     expected = np.array([VOCAB.index(word) for word in words])[chosen]
     np.testing.assert_array_equal(ids[: len(chosen)], expected)
     # The text and its copies while it is read, hashed and written: some 400 MiB. 13 million tokens: 12 bytes each, twice;
-    # their 430,000 chunks as Python objects and as a table: 500 bytes each, twice. All of the package's token objects at
-    # once, as it was, are 3 GiB.
+    # their 430,000 chunks as Python objects and as a table: 500 bytes each, twice. With the package's token objects
+    # of the whole text at once the process comes to 2400 MiB.
     assert peak < 1800

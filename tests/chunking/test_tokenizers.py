@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hierdoc.chunking import segments, tokenizers
+from hierdoc.chunking import segments
 from hierdoc.chunking.tokenizers import WordPieceTokenizer, load_tokenizer, read_vocab, save_tokenizer
 from hierdoc.errors import HierdocError
 
