@@ -12,6 +12,8 @@ from dataclasses import asdict
 from os import PathLike
 from typing import Any
 
+import numpy as np
+
 from hierdoc import cli
 from hierdoc.chunking.chunks import ShardWriter, chunk_document
 from hierdoc.chunking.tokenizers import MOST_UNKNOWN, WordPieceTokenizer, save_tokenizer
@@ -23,7 +25,7 @@ from hierdoc.corpus.duplicates import near_duplicate_groups
 from hierdoc.encoders.pretrained import find_encoder
 from hierdoc.learning.seeds import check_seed
 from hierdoc.progress import bar, say, warn
-from hierdoc.stages import store
+from hierdoc.stages import store, tables
 
 
 def chunk_documents(
@@ -154,27 +156,40 @@ def _write_shards(
     max_chunks: int | None,
     respect_sentences: bool,
 ) -> dict[str, Any]:
-    """Write documents-*.parquet and chunks-*.parquet, no document in two shards; return what was counted."""
-    totals: Counter[str] = Counter()
-    dropped: Counter[str] = Counter()
-    shards = ShardWriter(stage.path)
-    with bar("chunk", "documents", len(documents)) as progress:
-        for doc_id, text, label, split in zip(
-            documents.doc_ids, documents.texts, documents.labels, split_of, strict=True
-        ):
-            cut = chunk_document(text, tokenizer, chunk_size, overlap, max_chunks, respect_sentences)
-            shards.add(doc_id, text, label, split, cut)
-            totals.update(
-                empty=int(cut.num_tokens == 0),
-                tokens=cut.num_tokens,
-                unknown=cut.num_unknown,
-                chunks=len(cut.chunks),
-                dropped=cut.num_dropped,
-            )
-            if cut.num_dropped:
-                dropped[label] += cut.num_dropped
-            progress.update()
+    """Write documents-*.parquet and chunks-*.parquet, no document in two shards; return what they hold.
+
+    A whole shard that an interrupted run has left is kept, and its documents are not tokenized again.
+    """
+    rows = list(zip(documents.doc_ids, documents.texts, documents.labels, split_of, strict=True))
+    shards, done = ShardWriter(stage.path), 0
+    with bar("chunk", "documents", len(rows)) as progress:
+        while done < len(rows):
+            num_kept = shards.keep(rows, done)
+            if not num_kept:
+                cut = chunk_document(rows[done][1], tokenizer, chunk_size, overlap, max_chunks, respect_sentences)
+                shards.add(*rows[done], cut)
+            done += num_kept or 1
+            progress.update(num_kept or 1)
     shards.close()
+    return _count(stage, documents, max_chunks)
+
+
+def _count(stage: store.OpenStage, documents: Documents, max_chunks: int | None) -> dict[str, Any]:
+    """Return what the written shards hold, and say what is empty, dropped or unknown."""
+    counts = ["num_tokens", "num_chunks", "num_unknown", "num_dropped"]
+    written = tables.read_tables(sorted(stage.path.glob("documents-*.parquet")), counts)
+    num_tokens, num_chunks, num_unknown, num_dropped = (written[name].to_numpy().astype(np.int64) for name in counts)
+    totals = {
+        "empty": int((num_tokens == 0).sum()),
+        "tokens": int(num_tokens.sum()),
+        "chunks": int(num_chunks.sum()),
+        "unknown": int(num_unknown.sum()),
+        "dropped": int(num_dropped.sum()),
+    }
+    dropped: Counter[str] = Counter()
+    for label, count in zip(documents.labels, num_dropped.tolist(), strict=True):
+        if count:
+            dropped[label] += count
     if totals["empty"]:
         warn(f"{totals['empty']} documents have no text ({documents.num_null} null); each is kept as one empty chunk")
     if dropped:

@@ -62,6 +62,7 @@ def test_three_documents_make_the_tables_by_hand(cut_three):
     assert documents[0] == {
         "doc_id": "d1", "text": text, "labels": ["pets"], "split": "train",
         "text_sha256": hashlib.sha256(text.encode()).hexdigest(), "num_tokens": 8, "num_chunks": 4, "num_unknown": 0,
+        "num_dropped": 0,
     }  # fmt: skip
     assert [(row["doc_id"], row["labels"], row["split"], row["num_tokens"], row["num_chunks"], row["num_unknown"]) for row in documents[1:]] == [
         ("d2", ["sea"], "train", 1, 1, 0),
@@ -174,7 +175,12 @@ def test_what_max_chunks_drops_is_said_per_class(tmp_path: Path, tiny_encoder: s
     )  # 4, 3, 1 and 2 chunks of 3 tokens
     assert stage.details["chunks_dropped_by_class"] == {"a": 3, "b": 3}
     assert (stage.details["num_chunks"], stage.details["num_tokens"]) == (4, 22)
-    assert [row["num_chunks"] for row in rows_of(stage, "documents")] == [1, 1, 1, 1]
+    assert [(row["num_chunks"], row["num_dropped"]) for row in rows_of(stage, "documents")] == [
+        (1, 3),
+        (1, 2),
+        (1, 0),
+        (1, 1),
+    ]
     assert "max-chunks 1 dropped 6 of 10 chunks: 'a' 3, 'b' 3" in capsys.readouterr().err
 
 

@@ -21,6 +21,7 @@ DOCUMENTS = pa.schema(
         ("num_tokens", pa.int32()),
         ("num_chunks", pa.int32()),
         ("num_unknown", pa.int32()),
+        ("num_dropped", pa.int32()),
     ]
 )
 CHUNKS = pa.schema(

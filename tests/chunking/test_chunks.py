@@ -141,12 +141,12 @@ def test_a_shard_holds_the_documents_and_chunks_as_they_are(tokenizer, tmp_path:
         {
             "doc_id": "d0", "text": text, "labels": ["pets"], "split": "train",
             "text_sha256": hashlib.sha256(text.encode("utf-8")).hexdigest(),
-            "num_tokens": 5, "num_chunks": 2, "num_unknown": 3,
+            "num_tokens": 5, "num_chunks": 2, "num_unknown": 3, "num_dropped": 0,
         },
         {
             "doc_id": "d1", "text": "", "labels": ["pets"], "split": "train",
             "text_sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            "num_tokens": 0, "num_chunks": 1, "num_unknown": 0,
+            "num_tokens": 0, "num_chunks": 1, "num_unknown": 0, "num_dropped": 0,
         },
     ]  # fmt: skip
     assert table.to_pylist() == [
@@ -160,7 +160,7 @@ def test_shards_have_the_agreed_types(tokenizer, tmp_path: Path):
     (documents,), (table,) = write(tmp_path, tokenizer, ["cat"])
     assert [(field.name, str(field.type)) for field in documents.schema] == [
         ("doc_id", "string"), ("text", "string"), ("labels", "list<element: string>"), ("split", "string"),
-        ("text_sha256", "string"), ("num_tokens", "int32"), ("num_chunks", "int32"), ("num_unknown", "int32"),
+        ("text_sha256", "string"), ("num_tokens", "int32"), ("num_chunks", "int32"), ("num_unknown", "int32"), ("num_dropped", "int32"),
     ]  # fmt: skip
     assert [(field.name, str(field.type)) for field in table.schema] == [
         ("doc_id", "string"), ("chunk_index", "int32"), ("token_ids", "list<element: int32>"),
@@ -191,6 +191,16 @@ def test_the_same_documents_make_the_same_bytes(tokenizer, tmp_path: Path):
         write(tmp_path / name, tokenizer, ["cat dog", "the cats."])
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_a_shard_is_kept_between_two_shards_only(tokenizer, tmp_path: Path):
+    write(tmp_path, tokenizer, ["cat"])
+    documents = [("other", "dog", "pets", "train"), ("d0", "cat", "pets", "train")]
+    writer = ShardWriter(tmp_path)
+    assert writer.keep(documents, 0) == 0 and writer.keep(documents, 1) == 1
+    writer = ShardWriter(tmp_path)
+    writer.add(*documents[0], chunk_document("dog", tokenizer, chunk_size=5))
+    assert writer.keep(documents, 1) == 0
 
 
 def test_a_writer_without_documents_writes_nothing(tmp_path: Path):
