@@ -177,7 +177,7 @@ def change(folder: Path, name: str, column: str, row: int, value: object) -> Non
     ("name", "column", "row", "value"),
     [
         ("documents", "doc_id", 1, "other"),
-        ("documents", "text", 1, "the fish"),
+        ("documents", "text", 1, "fish"),
         ("documents", "text_sha256", 0, "0" * 64),
         ("documents", "labels", 0, ["other"]),
         ("documents", "split", 0, "excluded"),
