@@ -13,6 +13,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hierdoc import cli
 from hierdoc.chunking.chunks import ShardWriter, chunk_document
 from hierdoc.chunking.tokenizers import MOST_UNKNOWN, WordPieceTokenizer, save_tokenizer
@@ -29,7 +31,7 @@ from hierdoc.encoders.pretrained import find_encoder
 from hierdoc.errors import HierdocError
 from hierdoc.learning.seeds import check_seed
 from hierdoc.progress import bar, warn
-from hierdoc.stages import store
+from hierdoc.stages import store, tables
 
 
 def chunk_documents(
@@ -47,6 +49,7 @@ def chunk_documents(
     chunk_size: int = 200,
     overlap: int = 0,
     max_chunks: int | None = None,
+    respect_sentences: bool = False,
     seed: int = 0,
     overwrite: bool = False,
 ) -> store.FinishedStage:
@@ -67,6 +70,7 @@ def chunk_documents(
         chunk_size: tokens of a chunk, [CLS] and [SEP] included.
         overlap: tokens that neighbouring chunks share.
         max_chunks: keep a document's first chunks only; what that drops is counted per class.
+        respect_sentences: end a chunk at the last sentence end in its last quarter, if there is one.
         seed: of the split.
         overwrite: make the stage again.
 
@@ -90,6 +94,7 @@ def chunk_documents(
         "chunk_size": chunk_size,
         "overlap": overlap,
         "max_chunks": max_chunks,
+        "respect_sentences": respect_sentences,
         "seed": seed,
     }
     # What is wrong with the data is told before anything is removed.
@@ -101,7 +106,7 @@ def chunk_documents(
         return stage
     save_tokenizer(stage.path, source.vocab_path, source.lower_case)
     tokenizer = WordPieceTokenizer(source.vocab_path, source.lower_case)
-    found |= _write_shards(stage, documents, decided, tokenizer, chunk_size, overlap, max_chunks)
+    found |= _write_shards(stage, documents, decided, tokenizer, chunk_size, overlap, max_chunks, respect_sentences)
     found |= {"lower_case": source.lower_case, "config": source.config, "encoder": source.name}
     return stage.finish(found)
 
@@ -138,33 +143,51 @@ def _write_shards(
     chunk_size: int,
     overlap: int,
     max_chunks: int | None,
+    respect_sentences: bool,
 ) -> dict[str, Any]:
-    """Write documents-*.parquet and chunks-*.parquet, no document in two shards; return what was counted."""
-    totals: Counter[str] = Counter()
-    dropped: Counter[str] = Counter()
-    shards = ShardWriter(stage.path)
-    with bar("chunk", "documents", len(documents)) as progress:
-        for doc_id, text, label, split, near_duplicate in zip(
+    """Write documents-*.parquet and chunks-*.parquet, no document in two shards; return what they hold.
+
+    A whole shard that an interrupted run has left is kept, and its documents are not tokenized again.
+    """
+    rows = list(
+        zip(
             documents.doc_ids,
             documents.texts,
             documents.labels,
             decided.split_of,
             decided.near_duplicate_of_train,
             strict=True,
-        ):
-            cut = chunk_document(text, tokenizer, chunk_size, overlap, max_chunks)
-            shards.add(doc_id, text, label, split, cut, near_duplicate)
-            totals.update(
-                empty=int(cut.num_tokens == 0),
-                tokens=cut.num_tokens,
-                unknown=cut.num_unknown,
-                chunks=len(cut.chunks),
-                dropped=cut.num_dropped,
-            )
-            if cut.num_dropped:
-                dropped[label] += cut.num_dropped
-            progress.update()
+        )
+    )
+    shards, done = ShardWriter(stage.path), 0
+    with bar("chunk", "documents", len(rows)) as progress:
+        while done < len(rows):
+            num_kept = shards.keep(rows, done)
+            if not num_kept:
+                cut = chunk_document(rows[done][1], tokenizer, chunk_size, overlap, max_chunks, respect_sentences)
+                shards.add(rows[done], cut)
+            done += num_kept or 1
+            progress.update(num_kept or 1)
     shards.close()
+    return _count(stage, documents, max_chunks)
+
+
+def _count(stage: store.OpenStage, documents: Documents, max_chunks: int | None) -> dict[str, Any]:
+    """Return what the written shards hold, and say what is empty, dropped or unknown."""
+    counts = ["num_tokens", "num_chunks", "num_unknown", "num_dropped"]
+    written = tables.read_tables(sorted(stage.path.glob("documents-*.parquet")), counts)
+    num_tokens, num_chunks, num_unknown, num_dropped = (written[name].to_numpy().astype(np.int64) for name in counts)
+    totals = {
+        "empty": int((num_tokens == 0).sum()),
+        "tokens": int(num_tokens.sum()),
+        "chunks": int(num_chunks.sum()),
+        "unknown": int(num_unknown.sum()),
+        "dropped": int(num_dropped.sum()),
+    }
+    dropped: Counter[str] = Counter()
+    for label, count in zip(documents.labels, num_dropped.tolist(), strict=True):
+        if count:
+            dropped[label] += count
     if totals["empty"]:
         warn(f"{totals['empty']} documents have no text ({documents.num_null} null); each is kept as one empty chunk")
     if dropped:
@@ -230,6 +253,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--max-chunks", type=int, metavar="N", help="keep a document's first N chunks (what that drops is counted)"
+    )
+    parser.add_argument(
+        "--respect-sentences",
+        action="store_true",
+        help="end a chunk at the last sentence end in its last quarter, if there is one",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn at random")
 

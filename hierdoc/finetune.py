@@ -165,6 +165,7 @@ def _save(
         "chunk_size": chunk.parameters["chunk_size"],
         "overlap": chunk.parameters["overlap"],
         "max_chunks": chunk.parameters["max_chunks"],
+        "respect_sentences": chunk.parameters["respect_sentences"],
     }
     files.write_json(stage.path / "config.json", config)
 

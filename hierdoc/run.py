@@ -31,6 +31,7 @@ def run_pipeline(
     chunk_size: int = 200,
     overlap: int = 0,
     max_chunks: int | None = None,
+    respect_sentences: bool = False,
     epochs: int = 3,
     learning_rate: float | None = None,
     precision: str = "auto",
@@ -55,7 +56,7 @@ def run_pipeline(
     say(f"{run}: 1/5 chunk")
     chunk.chunk_documents(
         data, run, text_column, label_column, id_column, labels_file, format, encoding, split, split_column, encoder,
-        chunk_size, overlap, max_chunks, seed, overwrite,
+        chunk_size, overlap, max_chunks, respect_sentences, seed, overwrite,
     )  # fmt: skip
     splits = store.read(run, "chunk").details["documents_by_split"]
     if missing := [split for split in ("train", "dev", "test") if split not in splits]:

@@ -54,6 +54,19 @@ def write_csv(path: Path, rows: list[dict[str, str]]) -> Path:
     return path
 
 
+def flip_a_bit(path: Path, column: str) -> None:
+    """Flip the last bit of a column's last page in a Parquet file."""
+    import pyarrow.parquet as pq
+
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    (place,) = [at for at in range(group.num_columns) if group.column(at).path_in_schema == column]
+    found = group.column(place)
+    start = found.dictionary_page_offset if found.has_dictionary_page else found.data_page_offset
+    content = bytearray(path.read_bytes())
+    content[start + found.total_compressed_size - 1] ^= 1
+    path.write_bytes(content)
+
+
 @pytest.fixture(scope="session")
 def tiny_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The CSV of `tiny_rows`."""

@@ -62,6 +62,7 @@ def test_three_documents_make_the_tables_by_hand(cut_three):
     assert documents[0] == {
         "doc_id": "d1", "text": text, "labels": ["pets"], "split": "train",
         "text_sha256": hashlib.sha256(text.encode()).hexdigest(), "num_tokens": 8, "num_chunks": 4, "num_unknown": 0,
+        "num_dropped": 0,
         "near_duplicate_of_train": False,
     }  # fmt: skip
     assert [(row["doc_id"], row["labels"], row["split"], row["num_tokens"], row["num_chunks"], row["num_unknown"]) for row in documents[1:]] == [
@@ -91,7 +92,7 @@ def test_the_manifest_says_what_was_found(cut_three, tiny_encoder: str, three: P
     assert found["config"]["max_position_embeddings"] == 32
     assert set(stage.parameters) == {
         "data_sha256", "data_format", "encoding", "labels_file", "columns", "split", "encoder_sha256", "chunk_size",
-        "overlap", "max_chunks", "seed",
+        "overlap", "max_chunks", "respect_sentences", "seed",
     }  # fmt: skip
     assert stage.parameters["columns"] == {
         "text": "text",
@@ -161,6 +162,16 @@ def test_few_unknown_tokens_are_not_warned_about(tmp_path: Path, tiny_encoder: s
     assert "[UNK]" not in capsys.readouterr().err
 
 
+def test_chunks_can_end_where_sentences_do(cut_three, three: Path):
+    three.write_text(
+        "id,label,split,text\nd1,a,train,the cat sat a dog ran. a fish swam and a dog ran.\nd2,b,train,far\n"
+    )
+    assert [row["char_end"] for row in rows_of(cut_three(chunk_size=10, overlap=0), "chunks")][:2] == [24, 49]
+    stage = cut_three(chunk_size=10, overlap=0, respect_sentences=True, overwrite=True)
+    assert [row["char_end"] for row in rows_of(stage, "chunks")][:2] == [22, 49]
+    assert stage.parameters["respect_sentences"] is True
+
+
 def test_what_max_chunks_drops_is_said_per_class(tmp_path: Path, tiny_encoder: str, capsys):
     rows = given(
         ("a", "train", "cat " * 10), ("b", "train", "dog " * 7), ("c", "train", "fish"), ("b", "dev", "dog " * 4)
@@ -171,7 +182,12 @@ def test_what_max_chunks_drops_is_said_per_class(tmp_path: Path, tiny_encoder: s
     )  # 4, 3, 1 and 2 chunks of 3 tokens
     assert stage.details["chunks_dropped_by_class"] == {"a": 3, "b": 3}
     assert (stage.details["num_chunks"], stage.details["num_tokens"]) == (4, 22)
-    assert [row["num_chunks"] for row in rows_of(stage, "documents")] == [1, 1, 1, 1]
+    assert [(row["num_chunks"], row["num_dropped"]) for row in rows_of(stage, "documents")] == [
+        (1, 3),
+        (1, 2),
+        (1, 0),
+        (1, 1),
+    ]
     assert "max-chunks 1 dropped 6 of 10 chunks: 'a' 3, 'b' 3" in capsys.readouterr().err
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import flip_a_bit
 
 from hierdoc.stages import store
 
@@ -144,6 +145,18 @@ def test_a_full_disk_ends_with_1_and_nothing_half_made_is_taken_for_finished(sta
     done = python(STOPPED, int(signal.SIGKILL), "never", 0, stage, run, *ARGUMENTS[stage])
     assert done.returncode == 0, done.stderr
     assert content(run / folder) == content(whole / folder)
+
+
+def test_a_kept_shard_of_vectors_with_a_flipped_bit_is_computed_again(whole: Path, tmp_path: Path):
+    run = up_to(whole, "embed", tmp_path / "run")
+    python(STOPPED, int(signal.SIGKILL), "after", 4, "embed", run, *ARGUMENTS["embed"])
+    shard = run / "embed/vectors-00000.parquet"
+    good = shard.read_bytes()
+    flip_a_bit(shard, "vector.list.element")
+    assert shard.read_bytes() != good
+    done = python(STOPPED, int(signal.SIGKILL), "never", 0, "embed", run, *ARGUMENTS["embed"])
+    assert done.returncode == 0, done.stderr
+    assert shard.read_bytes() == good and content(run / "embed") == content(whole / "embed")
 
 
 def test_work_that_is_done_is_not_done_again(whole: Path, tmp_path: Path):

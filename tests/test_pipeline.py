@@ -118,6 +118,23 @@ def test_predict_gives_evaluates_probabilities_bit_for_bit_from_a_copy_of_two_di
             assert np.float32(mine[column]) == np.float32(row[column])
 
 
+def test_predict_cuts_as_the_training_chunks_were_cut(tiny_run: Path, monkeypatch: pytest.MonkeyPatch):
+    from hierdoc.heads import predictor
+
+    config = json.loads((tiny_run / "finetune/config.json").read_text())
+    cut = {"chunk_size": 10, "overlap": 0, "max_chunks": None, "respect_sentences": False}
+    assert {key: config[key] for key in cut} == cut
+    loaded = predictor.Predictor(tiny_run)
+    text = "the cat sat a dog ran. the fish"  # 7 tokens end with the sentence, 8 fill a chunk
+    seen = []
+    real = predictor.chunk_document
+    monkeypatch.setattr(predictor, "chunk_document", lambda *arguments: seen.append(real(*arguments)) or seen[-1])
+    for respect_sentences in (False, True):
+        loaded.config["respect_sentences"] = respect_sentences
+        loaded.predict(["a"], [text])
+    assert [document.chunks[0].char_end for document in seen] == [26, 22]
+
+
 def test_predict_writes_the_same_to_stdout_jsonl_parquet_and_dataframe(
     tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

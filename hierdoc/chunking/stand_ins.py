@@ -7,10 +7,11 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-_IDEOGRAPH = re.compile(
-    "[\u4e00-\u9fff\u3400-\u4dbf\U00020000-\U0002a6df\U0002a700-\U0002b73f\U0002b740-\U0002b81f\U0002b820-\U0002ceaf"
-    "\uf900-\ufaff\U0002f800-\U0002fa1f]"
+IDEOGRAPHS = (  # each is a word of its own; for a character class
+    "\u4e00-\u9fff\u3400-\u4dbf\U00020000-\U0002a6df\U0002a700-\U0002b73f\U0002b740-\U0002b81f\U0002b820-\U0002ceaf"
+    "\uf900-\ufaff\U0002f800-\U0002fa1f"
 )
+_IDEOGRAPH = re.compile(f"[{IDEOGRAPHS}]")
 
 
 class StandIns(dict[int, str]):

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from hierdoc.chunking.segments import cut_segments, original_offsets, shorten
 from hierdoc.chunking.stand_ins import StandIns
 from hierdoc.errors import HierdocError
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 _DROPPED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]")
-_BREAK = re.compile(r"[ \n]")
-SEGMENT_CHARS = 50_000  # a document is tokenized in segments, so that memory holds a segment's token objects only
+_SEGMENTS_AT_ONCE = 32  # the package's token objects are large: memory holds those of so many segments only
 MOST_UNKNOWN = 0.05  # a larger share of [UNK] is worth a warning
 MAX_CHARS_PER_WORD = 200  # bert-for-tf2's and Google's limit; the `tokenizers` package has 100
 
@@ -73,22 +72,22 @@ class WordPieceTokenizer:
 
         "[SEP]" and the like in a text are read as text, never as special tokens.
         """
-        segments = list(_segments(text))
-        token_ids, starts, ends = [], [], []
-        for (begin, _), encoding in zip(
-            segments,
-            self._tokenizer.encode_batch([self._prepare(text[a:b]) for a, b in segments], add_special_tokens=False),
-            strict=True,
-        ):
-            offsets = np.asarray(encoding.offsets, np.int32).reshape(-1, 2) + begin
-            token_ids.append(np.asarray(encoding.ids, np.int32))
-            starts.append(offsets[:, 0])
-            ends.append(offsets[:, 1])
-        ids = np.concatenate(token_ids) if token_ids else np.zeros(0, np.int32)
+        segments = list(cut_segments(text))
+        token_ids, offsets = [np.zeros(0, np.int32)], [np.zeros((0, 2), np.int32)]
+        for at in range(0, len(segments), _SEGMENTS_AT_ONCE):
+            some = segments[at : at + _SEGMENTS_AT_ONCE]
+            short = [shorten(text[begin:end]) for begin, end in some]
+            prepared = [self._prepare(segment) for segment, _ in short]
+            encodings = self._tokenizer.encode_batch(prepared, add_special_tokens=False)
+            for (begin, _), (_, left_out), encoding in zip(some, short, encodings, strict=True):
+                token_ids.append(np.asarray(encoding.ids, np.int32))
+                places = np.asarray(encoding.offsets, np.int32).reshape(-1, 2)
+                offsets.append(original_offsets(places, left_out) + np.int32(begin))
+        ids, places = np.concatenate(token_ids), np.concatenate(offsets)
         return TokenizedText(
             token_ids=ids,
-            char_starts=np.concatenate(starts) if starts else ids,
-            char_ends=np.concatenate(ends) if ends else ids,
+            char_starts=places[:, 0],
+            char_ends=places[:, 1],
             num_unknown=int((ids == self.unk_id).sum()),
         )
 
@@ -131,15 +130,3 @@ def load_tokenizer(folder: Path) -> WordPieceTokenizer:
     """Return the tokenizer that `save_tokenizer` wrote into `folder`."""
     config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     return WordPieceTokenizer(folder / "vocab.txt", config["do_lower_case"])
-
-
-def _segments(text: str) -> Iterator[tuple[int, int]]:
-    """Yield (begin, end) of pieces that end before a space or line end, where WordPiece breaks anyway."""
-    begin = 0
-    while begin < len(text):
-        end = begin + SEGMENT_CHARS
-        if end < len(text):
-            found = _BREAK.search(text, end)
-            end = found.start() if found else len(text)
-        yield begin, min(end, len(text))
-        begin = end

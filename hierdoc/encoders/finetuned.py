@@ -11,7 +11,7 @@ from hierdoc.stages.weights import load_weights
 
 
 def load_config(folder: Path) -> dict[str, Any]:
-    """Return finetune's config.json: `encoder`, `labels`, `columns`, `chunk_size`, `overlap`, `max_chunks`."""
+    """Return finetune's config.json: `encoder`, `labels`, `columns`, and chunk's arguments from `chunk_size` on."""
     return json.loads((folder / "config.json").read_text(encoding="utf-8"))
 
 

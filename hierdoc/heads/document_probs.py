@@ -22,8 +22,8 @@ from hierdoc.stages.weights import load_weights, save_weights
 def compile_head(model: Any, num_classes: int) -> Callable[[DocumentVectors], np.ndarray]:
     """Return a function of B documents that returns the head's probabilities, float32 (B, C), in their order.
 
-    It computes with the model's weights as they are at each call. Every batch of documents of one length has the same
-    number of rows, so that a document's probabilities are the same bits in any company.
+    It computes with the model's weights as they are at each call. A document's own length decides of how many rows its
+    batch is, so that its probabilities are the same bits in any company.
     """
     tf = compat.load_tensorflow()
     graph = tf.function(model, autograph=False, reduce_retracing=True)

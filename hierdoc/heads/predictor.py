@@ -72,7 +72,12 @@ class Predictor:
         places: list[int] = []
         for doc_id, text in zip(doc_ids, texts, strict=True):
             cut = chunk_document(
-                text, self._tokenizer, self.config["chunk_size"], self.config["overlap"], self.config["max_chunks"]
+                text,
+                self._tokenizer,
+                self.config["chunk_size"],
+                self.config["overlap"],
+                self.config["max_chunks"],
+                self.config["respect_sentences"],
             )
             self.counted.update(
                 documents=1,

@@ -10,6 +10,7 @@ import numpy as np
 from hierdoc.sequences.grouping import DocumentVectors
 
 DOCUMENTS_PER_BATCH = 32
+MANY_CHUNKS = 512  # from here on a batch has fewer rows, or one long document would take gigabytes of padding
 _POOL_BATCHES = 16  # documents are sorted by length within pools of so many batches
 
 
@@ -28,9 +29,24 @@ class SequenceBatch:
     members: np.ndarray
 
 
-def make_batch(documents: DocumentVectors, members: np.ndarray, num_rows: int = DOCUMENTS_PER_BATCH) -> SequenceBatch:
-    """Return the documents `members` as one batch of `num_rows` rows; rows to spare hold one chunk of zeros."""
+def rows_for(num_chunks: np.ndarray) -> np.ndarray:
+    """Return int64 (B,): of how many rows the batch is that documents of `num_chunks` (int64 (B,)) stand in.
+
+    32 up to 512 chunks, 16 up to 1024, 8 up to 2048, … 1 from 8193 on: the document's own length decides, so that it is
+    computed in the same number of rows whatever stands beside it.
+    """
+    halvings = np.ceil(np.log2(np.maximum(num_chunks, MANY_CHUNKS) / MANY_CHUNKS)).astype(np.int64)
+    return np.maximum(1, DOCUMENTS_PER_BATCH >> halvings)
+
+
+def make_batch(documents: DocumentVectors, members: np.ndarray, num_rows: int | None = None) -> SequenceBatch:
+    """Return the documents `members` as one batch; rows to spare hold one chunk of zeros.
+
+    The batch is of `num_rows` rows, by default of `rows_for` the longest of them.
+    """
     lengths = documents.num_chunks[members]
+    if num_rows is None:
+        num_rows = int(rows_for(lengths).min())
     vectors = np.zeros((num_rows, int(lengths.max(initial=1)), documents.vectors.shape[1]), np.float32)
     mask = np.zeros(vectors.shape[:2], bool)
     mask[:, 0] = True
@@ -49,12 +65,21 @@ def plan_epoch(num_chunks: np.ndarray, rng: np.random.Generator) -> list[np.ndar
     for at in range(0, len(order), pool):
         members = order[at : at + pool]
         members = members[np.argsort(num_chunks[members], kind="stable")]
-        plan += [members[start : start + DOCUMENTS_PER_BATCH] for start in range(0, len(members), DOCUMENTS_PER_BATCH)]
+        plan += _cut_by_rows(members, num_chunks)
     return [plan[at] for at in rng.permutation(len(plan))]
 
 
 def batches_in_order(documents: DocumentVectors) -> Iterator[SequenceBatch]:
     """Yield every document once, shortest first."""
     order = np.argsort(documents.num_chunks, kind="stable")
-    for at in range(0, len(order), DOCUMENTS_PER_BATCH):
-        yield make_batch(documents, order[at : at + DOCUMENTS_PER_BATCH])
+    for members in _cut_by_rows(order, documents.num_chunks):
+        yield make_batch(documents, members)
+
+
+def _cut_by_rows(members: np.ndarray, num_chunks: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield `members`, which are sorted by length, in batches of documents that stand in the same number of rows."""
+    rows = rows_for(num_chunks[members])
+    for same in np.split(members, np.flatnonzero(np.diff(rows)) + 1):
+        size = int(rows_for(num_chunks[same[:1]]).max(initial=1))
+        for start in range(0, len(same), size):
+            yield same[start : start + size]

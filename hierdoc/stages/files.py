@@ -14,10 +14,13 @@ from typing import Any
 from hierdoc.errors import HierdocError, HierdocFailure
 
 
+PARTIAL = ".partial"  # what a file's name ends in until the file is whole
+
+
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, sync it and rename it to `path`."""
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(path.name + PARTIAL)
     try:
         yield partial
         with partial.open("rb") as file:

@@ -24,7 +24,7 @@ from typing import Any
 
 from hierdoc.errors import HierdocError
 from hierdoc.progress import say
-from hierdoc.stages.files import lock, read_object, sha256_of, write_json
+from hierdoc.stages.files import PARTIAL, lock, read_object, sha256_of, write_json
 
 SCHEMA_VERSION = 2
 MANIFEST, STARTED, TIMINGS, CHECKPOINT = "manifest.json", "started.json", "timings.json", "checkpoint.npz"
@@ -90,7 +90,7 @@ class OpenStage:
         names = sorted(
             entry.name
             for entry in self.path.iterdir()
-            if entry.is_file() and entry.name not in own_files and entry.suffix != ".partial"
+            if entry.is_file() and entry.name not in own_files and entry.suffix != PARTIAL
         )
         manifest: dict[str, Any] = {
             "stage": self.name,
@@ -151,7 +151,7 @@ def begin(
     if path.exists() and not path.is_dir():
         raise HierdocError(f"{path}: must be a directory for the stage, but is a file instead")
     ours = (path / MANIFEST).exists() or (path / STARTED).exists()
-    if path.exists() and any(path.iterdir()) and not ours:
+    if path.exists() and not ours and any(entry.suffix != PARTIAL for entry in path.iterdir()):
         raise HierdocError(f"{path}: holds files that are not of a stage; move them or choose another run directory")
     if not overwrite and (path / MANIFEST).exists():
         return _finished_before(run, name, wanted, fingerprints)
@@ -316,7 +316,9 @@ def _versions() -> dict[str, str]:
 
 
 def _clear_up(path: Path) -> None:
-    """Remove what a finished stage has no use for."""
+    """Remove what a finished stage has no use for: what an interruption has left, the checkpoint, what was begun."""
+    for partial in path.glob(f"*{PARTIAL}"):
+        partial.unlink()
     for name in (CHECKPOINT, STARTED):  # in this order: without the second, the directory is no unfinished stage's
         (path / name).unlink(missing_ok=True)
 

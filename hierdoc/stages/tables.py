@@ -21,6 +21,7 @@ DOCUMENTS = pa.schema(
         ("num_tokens", pa.int32()),
         ("num_chunks", pa.int32()),
         ("num_unknown", pa.int32()),
+        ("num_dropped", pa.int32()),
         ("near_duplicate_of_train", pa.bool_()),
     ]
 )
@@ -63,12 +64,16 @@ def predictions_schema(labels: Iterable[str], with_truth: bool) -> pa.Schema:
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a table as Parquet (zstd), atomically; the same table makes the same bytes."""
     with atomic(path) as partial:
-        pq.write_table(table, partial, compression="zstd")
+        pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
 
 
 def read_tables(paths: Iterable[Path], columns: list[str] | None = None) -> pa.Table:
-    """Return the tables in `paths`, one after the other, or some of their columns."""
-    return pa.concat_tables([pq.read_table(path, columns=columns) for path in paths])
+    """Return the tables in `paths`, one after the other, or some of their columns.
+
+    Raises:
+        OSError, pa.ArrowInvalid: a file is not whole; what has been read is checked against the file's checksums.
+    """
+    return pa.concat_tables([pq.read_table(path, columns=columns, page_checksum_verification=True) for path in paths])
 
 
 def fixed_lists(matrix: np.ndarray) -> pa.FixedSizeListArray:

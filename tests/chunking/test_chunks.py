@@ -60,6 +60,25 @@ def test_max_chunks_keeps_the_first_chunks_and_counts_the_others(tokenizer):
         assert document.num_tokens == 7  # of the whole text
 
 
+def test_chunks_that_respect_sentences_end_with_them(tokenizer):
+    text = "The cat. The dog cat dog cat. Cat"
+    assert [row[2:] for row in rows_of(chunk_document(text, tokenizer, 8))] == [(0, 20), (21, 33)]
+    assert [row[2:] for row in rows_of(chunk_document(text, tokenizer, 6, 0, None, True))] == [
+        (0, 8),
+        (9, 24),
+        (25, 33),
+    ]
+    longer = "the cat dog. " * 5
+    document = chunk_document(
+        longer, tokenizer, 12, 2, 2, respect_sentences=True
+    )  # 10 content tokens, the last two count
+    assert rows_of(document) == [
+        (0, [CLS, THE, CAT, DOG, DOT, THE, CAT, DOG, DOT, SEP], 0, 25),
+        (1, [CLS, DOG, DOT, THE, CAT, DOG, DOT, THE, CAT, DOG, DOT, SEP], 21, 51),
+    ]
+    assert (document.num_tokens, document.num_dropped) == (20, 1)
+
+
 @pytest.mark.parametrize("text", ["", "  \n", "\u200b\x00"])
 def test_a_text_without_tokens_is_one_chunk_of_cls_and_sep(text: str, tokenizer):
     document = chunk_document(text, tokenizer, 5, 1, max_chunks=1)
@@ -103,7 +122,8 @@ def test_a_chunks_text_makes_the_chunks_tokens_again(tokenizer):
 def write(folder: Path, tokenizer: WordPieceTokenizer, texts: list[str]) -> tuple[list[pa.Table], list[pa.Table]]:
     writer = ShardWriter(folder)
     for number, text in enumerate(texts):
-        writer.add(f"d{number}", text, "pets", "train", chunk_document(text, tokenizer, chunk_size=5), number == 1)
+        document = (f"d{number}", text, "pets", "train", number == 1)
+        writer.add(document, chunk_document(text, tokenizer, chunk_size=5))
     writer.close()
     writer.close()  # again: nothing happens
     return tuple(
@@ -122,12 +142,12 @@ def test_a_shard_holds_the_documents_and_chunks_as_they_are(tokenizer, tmp_path:
         {
             "doc_id": "d0", "text": text, "labels": ["pets"], "split": "train",
             "text_sha256": hashlib.sha256(text.encode("utf-8")).hexdigest(),
-            "num_tokens": 5, "num_chunks": 2, "num_unknown": 3, "near_duplicate_of_train": False,
+            "num_tokens": 5, "num_chunks": 2, "num_unknown": 3, "num_dropped": 0, "near_duplicate_of_train": False,
         },
         {
             "doc_id": "d1", "text": "", "labels": ["pets"], "split": "train",
             "text_sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            "num_tokens": 0, "num_chunks": 1, "num_unknown": 0, "near_duplicate_of_train": True,
+            "num_tokens": 0, "num_chunks": 1, "num_unknown": 0, "num_dropped": 0, "near_duplicate_of_train": True,
         },
     ]  # fmt: skip
     assert table.to_pylist() == [
@@ -141,7 +161,7 @@ def test_shards_have_the_agreed_types(tokenizer, tmp_path: Path):
     (documents,), (table,) = write(tmp_path, tokenizer, ["cat"])
     assert [(field.name, str(field.type)) for field in documents.schema] == [
         ("doc_id", "string"), ("text", "string"), ("labels", "list<element: string>"), ("split", "string"),
-        ("text_sha256", "string"), ("num_tokens", "int32"), ("num_chunks", "int32"), ("num_unknown", "int32"),
+        ("text_sha256", "string"), ("num_tokens", "int32"), ("num_chunks", "int32"), ("num_unknown", "int32"), ("num_dropped", "int32"),
         ("near_duplicate_of_train", "bool"),
     ]  # fmt: skip
     assert [(field.name, str(field.type)) for field in table.schema] == [
@@ -173,6 +193,16 @@ def test_the_same_documents_make_the_same_bytes(tokenizer, tmp_path: Path):
         write(tmp_path / name, tokenizer, ["cat dog", "the cats."])
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_a_shard_is_kept_between_two_shards_only(tokenizer, tmp_path: Path):
+    write(tmp_path, tokenizer, ["cat"])
+    documents = [("other", "dog", "pets", "train", False), ("d0", "cat", "pets", "train", False)]
+    writer = ShardWriter(tmp_path)
+    assert writer.keep(documents, 0) == 0 and writer.keep(documents, 1) == 1
+    writer = ShardWriter(tmp_path)
+    writer.add(documents[0], chunk_document("dog", tokenizer, chunk_size=5))
+    assert writer.keep(documents, 1) == 0
 
 
 def test_a_writer_without_documents_writes_nothing(tmp_path: Path):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hierdoc.chunking import tokenizers
+from hierdoc.chunking import segments
 from hierdoc.chunking.tokenizers import WordPieceTokenizer, load_tokenizer, read_vocab, save_tokenizer
 from hierdoc.errors import HierdocError
 
@@ -268,7 +268,7 @@ def test_a_long_text_in_segments_is_cut_as_at_once(vocab_path: Path, monkeypatch
     ]
     whole = [tokenizer.tokenize(text) for text in texts]
     for size in (1, 2, 7, 30):
-        monkeypatch.setattr(tokenizers, "SEGMENT_CHARS", size)
+        monkeypatch.setattr(segments, "SEGMENT_CHARS", size)
         for text, expected in zip(texts, whole, strict=True):
             got = tokenizer.tokenize(text)
             assert got.token_ids.tolist() == expected.token_ids.tolist()
@@ -278,16 +278,16 @@ def test_a_long_text_in_segments_is_cut_as_at_once(vocab_path: Path, monkeypatch
 
 
 def test_a_long_text_is_cut_at_spaces_and_line_ends_only(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tokenizers, "SEGMENT_CHARS", 5)
+    monkeypatch.setattr(segments, "SEGMENT_CHARS", 5)
     text = "aaaaaaaa bb\ncc dddd"
-    assert [text[a:b] for a, b in tokenizers._segments(text)] == ["aaaaaaaa", " bb\ncc", " dddd"]
-    assert list(tokenizers._segments("x" * 23)) == [(0, 23)]
-    assert list(tokenizers._segments("x" * 5)) == [(0, 5)]
-    assert list(tokenizers._segments("")) == []
+    assert [text[a:b] for a, b in segments.cut_segments(text)] == ["aaaaaaaa", " bb\ncc", " dddd"]
+    assert list(segments.cut_segments("x" * 23)) == [(0, 23)]
+    assert list(segments.cut_segments("x" * 5)) == [(0, 5)]
+    assert list(segments.cut_segments("")) == []
 
 
 def test_a_text_without_spaces_longer_than_a_segment_is_not_torn(vocab_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tokenizers, "SEGMENT_CHARS", 4)
+    monkeypatch.setattr(segments, "SEGMENT_CHARS", 4)
     tokens = WordPieceTokenizer(vocab_path, lower_case=True).tokenize("cats.cats.中中cats")
     assert tokens.token_ids.tolist() == [5, 7, 10, 5, 7, 10, 14, 14, 5, 7]
     assert tokens.char_starts.tolist() == [0, 3, 4, 5, 8, 9, 10, 11, 12, 15]

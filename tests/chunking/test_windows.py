@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from hierdoc.chunking.windows import check_window, cut_windows
@@ -67,6 +68,54 @@ def test_for_every_length_windows_rebuild_the_tokens_and_none_is_in_vain(chunk_s
         while reached < num_tokens:
             count, reached = count + 1, reached + chunk_size - 2 - overlap
         assert len(windows) == count
+
+
+def ends_after(num_tokens: int, *ends: int) -> np.ndarray:
+    """True for the last token of the sentences that end before token `ends`."""
+    found = np.zeros(num_tokens, bool)
+    found[[end - 1 for end in ends]] = True
+    return found
+
+
+@pytest.mark.parametrize(
+    ("num_tokens", "overlap", "ends", "expected"),
+    [  # of 8 content tokens, so that the last quarter is 2
+        (20, 0, [], [(0, 8), (8, 16), (16, 20)]),
+        (20, 0, [8, 16], [(0, 8), (8, 16), (16, 20)]),
+        (20, 0, [7], [(0, 7), (7, 15), (15, 20)]),
+        (20, 0, [6, 14], [(0, 6), (6, 14), (14, 20)]),
+        (20, 0, [5, 9], [(0, 8), (8, 16), (16, 20)]),
+        (20, 0, [6, 7, 14, 15], [(0, 7), (7, 15), (15, 20)]),
+        (20, 3, [7, 11, 19], [(0, 7), (4, 11), (8, 16), (13, 20)]),
+        (20, 6, [6, 7], [(0, 7), (1, 9), (3, 11), (5, 13), (7, 15), (9, 17), (11, 19), (13, 20)]),
+        (10, 7, [6, 7], [(0, 8), (1, 9), (2, 10)]),  # a cut at 7 would begin again at 0
+        (8, 0, [7], [(0, 8)]),
+        (0, 0, [], [(0, 0)]),
+    ],
+)
+def test_windows_end_at_the_last_sentence_end_in_their_last_quarter(num_tokens, overlap, ends, expected):
+    assert cut_windows(num_tokens, 10, overlap, ends_after(num_tokens, *ends)) == expected
+
+
+@pytest.mark.parametrize("density", [0.0, 0.05, 0.3, 1.0])
+def test_windows_that_respect_sentences_rebuild_the_tokens_and_end_where_a_naive_search_does(density: float):
+    rng = np.random.default_rng(int(density * 100))
+    for _ in range(300):
+        chunk_size = int(rng.integers(3, 40))
+        overlap, num_tokens = int(rng.integers(0, chunk_size - 2)), int(rng.integers(0, 300))
+        ends = rng.random(num_tokens) < density
+        windows = cut_windows(num_tokens, chunk_size, overlap, ends)
+        if not density:
+            assert windows == cut_windows(num_tokens, chunk_size, overlap)
+        body = chunk_size - 2
+        covered = list(range(*windows[0]))
+        for (start, end), (next_start, next_end) in zip(windows, windows[1:]):
+            assert next_start == end - overlap > start and next_end > end
+            covered += range(end, next_end)
+            possible = [at for at in range(start + body, start + body - body // 4 - 1, -1) if at - overlap > start]
+            assert end == next((at for at in possible if ends[at - 1]), start + body)
+        assert covered == list(range(num_tokens))
+        assert all(end - start <= body for start, end in windows)
 
 
 @pytest.mark.parametrize(

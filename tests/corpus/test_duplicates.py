@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from hierdoc.corpus import shared_shingles, shingles, similar_sets
 from hierdoc.corpus.duplicates import near_duplicate_groups
 
 
@@ -151,3 +152,68 @@ def test_order_of_words_counts_and_repetition_does_not():
     words = text(0, 12).split()
     assert near_duplicate_groups([" ".join(words), " ".join(reversed(words))]).tolist() == [0, 1]
     assert near_duplicate_groups(["la " * 20, "la " * 50, "la " * 7]).tolist() == [0, 0, 2]
+
+
+def random_letters(seed: int) -> list[list[str]]:
+    """Letters of few templates with slots that are filled from few phrases, so that many shingles are in many of them."""
+    rng = random.Random(seed)
+    letters = []
+    for template in range(rng.choice([1, 2, 4])):
+        size, choices = rng.randint(8, 30), rng.choice([2, 3, 10, 1000])
+        parts = [
+            [[f"p{template}_{slot}_{choice}_{at}" for at in range(size)] for choice in range(choices)]
+            for slot in range(rng.randint(2, 8))
+        ]
+        fixed = [f"fixed{at}" for at in range(rng.choice([0, 20, 60, 100]))]
+        for _ in range(rng.randint(1, 40)):
+            slots = [rng.choice(part) for part in parts[: rng.randint(1, len(parts))]]
+            letters.append(fixed + [word for slot in slots for word in slot])
+    rng.shuffle(letters)
+    return letters
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_groups_of_form_letters_are_those_of_comparing_every_pair(seed: int):
+    letters = random_letters(seed)
+    assert near_duplicate_groups([" ".join(words) for words in letters]).tolist() == groups_by_every_pair(letters)
+
+
+def test_the_random_letters_do_have_groups_and_near_misses():
+    sizes, missed = [], 0
+    for seed in range(20):
+        letters = random_letters(seed)
+        groups = groups_by_every_pair(letters)
+        sizes += [groups.count(group) for group in set(groups)]
+        shingles = [shingles_of(words) for words in letters]
+        shares = [len(a & b) / len(a | b) for at, a in enumerate(shingles) for b in shingles[:at]]
+        missed += sum(0.4 < share <= 0.5 for share in shares)
+    assert sum(size == 1 for size in sizes) > 100 and sum(size > 5 for size in sizes) > 10 and missed > 100
+
+
+def test_blocks_of_texts_make_no_difference(monkeypatch: pytest.MonkeyPatch):
+    texts = [" ".join(words) for seed in range(3) for words in random_corpus(seed)]
+    whole = near_duplicate_groups(texts).tolist()
+    for size in (1, 100):
+        monkeypatch.setattr(shingles, "_WORDS_PER_BLOCK", size)
+        monkeypatch.setattr(shared_shingles, "_AT_ONCE", size)
+        monkeypatch.setattr(similar_sets, "_MOST", size)
+        assert near_duplicate_groups(texts).tolist() == whole
+
+
+def test_letters_of_one_group_and_letters_alike_by_less_than_a_half_are_not_compared_pair_by_pair(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    compared = []
+    ranges = similar_sets.ranges
+
+    def counted(starts, lengths):
+        compared.append(int(lengths.sum()))
+        return ranges(starts, lengths)
+
+    monkeypatch.setattr(similar_sets, "ranges", counted)
+    template = text(0, 60)
+    alike = [f"{template} n{number} {template.upper()[::-1]}" for number in range(500)]
+    assert set(near_duplicate_groups(alike).tolist()) == {0}
+    less = [f"{template} {' '.join(f'own{number}_{at}' for at in range(40))}" for number in range(500)]
+    assert near_duplicate_groups(less).tolist() == list(range(500))
+    assert sum(compared) < 20_000  # of 250,000 pairs

@@ -15,6 +15,7 @@ from hierdoc import HierdocError
 from hierdoc.encoders import compat
 from hierdoc.heads import HEADS
 from hierdoc.heads.document_probs import compile_head, load_head, save_head
+from hierdoc.sequences import batches
 from hierdoc.sequences.grouping import DocumentVectors
 
 DIM, CLASSES = 6, 3
@@ -124,7 +125,9 @@ def test_document_probs_are_the_softmax_of_the_logits_in_the_documents_order(
     np.testing.assert_allclose(found, raised / raised.sum(axis=1, keepdims=True), rtol=0, atol=FLOAT32)
 
 
-def test_document_probs_are_the_same_bits_in_any_company(model: Any):
+@pytest.mark.parametrize("many_chunks", [512, 2], ids=["as it is", "fewer rows for documents of more than 2 chunks"])
+def test_document_probs_are_the_same_bits_in_any_company(model: Any, many_chunks: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(batches, "MANY_CHUNKS", many_chunks)
     many = documents_of(np.random.default_rng(1).integers(1, 14, 71).tolist(), seed=2)
     whole = compile_head(model, CLASSES)(many)
     for members in ([5], [70, 3, 40], list(range(10, 60))):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hierdoc.sequences.batches import batches_in_order, make_batch, plan_epoch
+from hierdoc.sequences import batches
+from hierdoc.sequences.batches import batches_in_order, make_batch, plan_epoch, rows_for
 from hierdoc.sequences.grouping import DocumentVectors
 
 
@@ -73,6 +74,51 @@ def test_every_document_comes_once_shortest_first():
             assert batch.vectors[row, :length].tolist() == [[member + 1, chunk + 1] for chunk in range(length)]
             assert batch.mask[row].tolist() == [True] * length + [False] * (batch.mask.shape[1] - length)
             assert (batch.vectors[row, length:] == 0).all()
+
+
+def test_the_longer_a_document_the_fewer_rows_its_batch_has():
+    lengths = [1, 32, 511, 512, 513, 1024, 1025, 2048, 2049, 4096, 4097, 8192, 8193, 16384, 16385, 60000, 10**6]
+    assert rows_for(np.array(lengths)).tolist() == [32, 32, 32, 32, 16, 16, 8, 8, 4, 4, 2, 2, 1, 1, 1, 1, 1]
+    assert rows_for(np.zeros(0, np.int64)).tolist() == []
+
+
+def naive_epoch(num_chunks: np.ndarray, rng: np.random.Generator) -> list[list[int]]:
+    """The plan as it was when all batches had 32 rows."""
+    order = rng.permutation(len(num_chunks))
+    plan = []
+    for at in range(0, len(order), 512):
+        members = sorted(order[at : at + 512].tolist(), key=lambda member: num_chunks[member])
+        plan += [members[start : start + 32] for start in range(0, len(members), 32)]
+    return [plan[at] for at in rng.permutation(len(plan))]
+
+
+def test_documents_of_up_to_512_chunks_are_batched_as_ever():
+    for seed in range(5):
+        num_chunks = np.random.default_rng(seed).integers(1, 513, 1300)
+        plan = plan_epoch(num_chunks, np.random.default_rng(seed))
+        assert [members.tolist() for members in plan] == naive_epoch(num_chunks, np.random.default_rng(seed))
+    documents = documents_of([3, 512, 1, 512, 2])
+    (batch,) = batches_in_order(documents)
+    assert batch.vectors.shape == (32, 512, 2) and batch.members.tolist() == [2, 4, 0, 1, 3]
+
+
+def test_long_documents_stand_in_batches_of_their_own_length_class(monkeypatch):
+    monkeypatch.setattr(batches, "MANY_CHUNKS", 4)
+    num_chunks = np.random.default_rng(0).integers(1, 300, 700)
+    documents = documents_of(num_chunks.tolist())
+    in_order = list(batches_in_order(documents))
+    for made in (
+        in_order,
+        [make_batch(documents, members) for members in plan_epoch(num_chunks, np.random.default_rng(0))],
+    ):
+        assert sorted(member for batch in made for member in batch.members.tolist()) == list(range(700))
+        for batch in made:
+            assert set(rows_for(num_chunks[batch.members]).tolist()) == {len(batch.mask)} and len(batch.members)
+            assert batch.vectors.shape[1] == num_chunks[batch.members].max()
+            assert batch.vectors.shape[0] * batch.vectors.shape[1] <= max(4 * 32, 300)
+    assert {len(batch.mask) for batch in in_order} == {1, 2, 4, 8, 16, 32}
+    members = [member for batch in in_order for member in batch.members.tolist()]
+    assert [num_chunks[member] for member in members] == sorted(num_chunks)
 
 
 def test_no_documents_are_no_batches():

@@ -179,6 +179,18 @@ def test_a_finished_stage_keeps_no_checkpoint_even_when_it_was_stopped_while_cle
     assert sorted(path.name for path in stage.path.iterdir()) == ["manifest.json", "timings.json"]
 
 
+def test_a_stage_that_was_stopped_while_it_began_can_begin(tmp_path: Path):
+    folder = tmp_path / "embed"
+    folder.mkdir()
+    (folder / "started.json.partial").write_bytes(b"{")  # and other half-made files
+    (folder / "vectors-00000.parquet.partial").write_bytes(b"half")
+    stage = begin(tmp_path, "embed", PARAMETERS, {})
+    (stage.path / "vectors-00000.parquet").write_bytes(b"whole")
+    assert list(stage.finish({}).manifest["files"]) == ["vectors-00000.parquet"]
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["manifest.json", "timings.json", "vectors-00000.parquet"]
+
+
 def test_a_resumed_stage_has_the_fingerprint_of_an_uninterrupted_one(tmp_path: Path):
     begin(tmp_path / "one", "chunk", PARAMETERS, {})
     assert make(tmp_path / "one").fingerprint == make(tmp_path / "two").fingerprint
