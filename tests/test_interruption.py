@@ -147,6 +147,46 @@ def test_a_full_disk_ends_with_1_and_nothing_half_made_is_taken_for_finished(sta
     assert content(run / folder) == content(whole / folder)
 
 
+def data_command(
+    command: str, whole: Path, tiny_csv: Path, tiny_encoder: str, folder: Path
+) -> tuple[list[object], Path]:
+    """Return the words of a command that reads documents, and what it makes."""
+    if command == "chunk":
+        words = [tiny_csv, folder / "run", "--id-column", "id", "--split-column", "split", "--encoder", tiny_encoder]
+        return ["chunk", *words, "--chunk-size", "10"], folder / "run/chunk"
+    if command == "predict":
+        return ["predict", whole, tiny_csv, "--out", folder / "out.csv"], folder / "out.csv"
+    return ["splits", "make", tiny_csv, folder / "splits", "--id-column", "id"], folder / "splits"
+
+
+@pytest.mark.parametrize("command", ["chunk", "predict", "splits"])
+@pytest.mark.parametrize("trouble", ["full disk", "ctrl-c"])
+def test_what_is_made_of_documents_is_there_whole_or_not_at_all(
+    command: str, trouble: str, whole: Path, tiny_csv: Path, tiny_encoder: str, tmp_path: Path
+):
+    words, made = data_command(command, whole, tiny_csv, tiny_encoder, tmp_path)
+    if trouble == "full disk":
+        done = python(FULL, 1000, *words)
+        assert done.returncode == 1 and "too large" in done.stderr.splitlines()[-1], done.stderr
+    else:
+        done = python(STOPPED, int(signal.SIGINT), "before", 1, *words)
+        assert done.returncode == 130 and done.stderr.splitlines()[-1].startswith("interrupted"), done.stderr
+    assert "Traceback" not in done.stderr
+    if command == "predict":
+        assert list(tmp_path.iterdir()) == []
+    else:
+        assert not (made / {"chunk": "manifest.json", "splits": "split.json"}[command]).exists()
+    done = python(STOPPED, int(signal.SIGKILL), "never", 0, *words)
+    assert done.returncode == 0, done.stderr
+    again, fresh = data_command(command, whole, tiny_csv, tiny_encoder, tmp_path / "fresh")
+    (tmp_path / "fresh").mkdir()
+    assert python(STOPPED, int(signal.SIGKILL), "never", 0, *again).returncode == 0
+    if command == "predict":
+        assert made.read_bytes() == fresh.read_bytes()
+    else:
+        assert content(made) == content(fresh)
+
+
 def test_a_kept_shard_of_vectors_with_a_flipped_bit_is_computed_again(whole: Path, tmp_path: Path):
     run = up_to(whole, "embed", tmp_path / "run")
     python(STOPPED, int(signal.SIGKILL), "after", 4, "embed", run, *ARGUMENTS["embed"])
