@@ -1,5 +1,6 @@
 """Put the tables of results/*.json and of data_splits/*/split.json into the READMEs, between their lines
-`<!-- results: FILE -->`, `<!-- folds: FILES -->` (with a *) or `<!-- split: FILE -->` and `<!-- end -->`.
+`<!-- results: FILE -->`, `<!-- folds: FILES -->` (with a *), `<!-- split: FILE -->` or `<!-- cases: FILE -->` (of a
+benchmark) and `<!-- end -->`.
 
 python experiments/tables.py            # rewrites them
 python experiments/tables.py --check    # exits with 1 when one of them is not what the JSON says
@@ -14,7 +15,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-MARKED = re.compile(r"(<!-- (results|folds|split): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- (results|folds|split|cases): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ROWS = (
     ("document_accuracy", "LSTM over the chunk vectors"),
     ("average_accuracy", "average of the chunks' probabilities"),
@@ -125,6 +126,14 @@ def split_table(facts: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def cases_table(result: dict) -> str:
+    """Return a benchmark's cases as Markdown, a row each."""
+    names = list(dict.fromkeys(key for case in result["cases"].values() for key in case))
+    lines = [_row("", *(name.replace("_", " ") for name in names)), _row(*["---"] * (len(names) + 1))]
+    lines += [_row(case, *(found.get(name, "") for name in names)) for case, found in result["cases"].items()]
+    return "\n".join(lines) + "\n"
+
+
 def _row(*cells: object) -> str:
     return f"| {' | '.join(f'{cell:,}' if isinstance(cell, int) else str(cell) for cell in cells)} |"
 
@@ -136,7 +145,8 @@ def rendered(readme: Path) -> str:
         found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(ROOT.glob(match[3]))]
         if not found:
             raise SystemExit(f"{readme}: there is no {match[3]}")
-        text = folds_table(found) if match[2] == "folds" else {"results": table, "split": split_table}[match[2]](*found)
+        kinds = {"results": table, "split": split_table, "cases": cases_table}
+        text = folds_table(found) if match[2] == "folds" else kinds[match[2]](*found)
         return match[1] + text + match[4]
 
     return MARKED.sub(fill, readme.read_text(encoding="utf-8"))

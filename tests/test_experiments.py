@@ -58,6 +58,22 @@ def test_the_table_of_folds_holds_means_and_spreads(tmp_path: Path):
     assert "in 2 of the 3 folds" in text and "1,200 test documents in all" in text and "2.0 min in all" in text
 
 
+def test_the_table_of_a_benchmark_has_a_row_for_each_case(tmp_path: Path):
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments/tables.py").write_bytes((ROOT / "experiments/tables.py").read_bytes())
+    cases = {"small": {"num_rows": 1200, "seconds": 0.5}, "ratio": {"seconds": 1.25}}
+    (tmp_path / "b.json").write_text(json.dumps({"cases": cases}), encoding="utf-8")
+    (tmp_path / "README.md").write_text("<!-- cases: b.json -->\n<!-- end -->\n", encoding="utf-8")
+    subprocess.run([sys.executable, "experiments/tables.py"], cwd=tmp_path, check=True)
+    lines = (tmp_path / "README.md").read_text(encoding="utf-8").splitlines()
+    assert lines[1:5] == [
+        "|  | num rows | seconds |",
+        "| --- | --- | --- |",
+        "| small | 1,200 | 0.5 |",
+        "| ratio |  | 1.25 |",
+    ]
+
+
 FACTS = {
     "command": "python -m hierdoc.splits make d.csv out --folds 2",
     "data": [{"file": "d.csv", "sha256": "ab" * 32}],

@@ -67,7 +67,7 @@ def measure(deterministic: bool) -> dict[str, float]:
     return {
         "seconds_per_step": statistics.median(seconds[WARM_UP:]),
         "checkpoint_seconds": checkpoint_seconds,
-        "checkpoint_bytes": checkpoint_bytes,
+        "checkpoint_mib": checkpoint_bytes / 2**20,
     }
 
 
@@ -91,11 +91,12 @@ def main() -> None:
         rounds.append(readings)
         print(readings, file=sys.stderr)
     ratios = [each["deterministic"]["seconds_per_step"] / each["plain"]["seconds_per_step"] for each in rounds]
-    result = {
-        "rounds": rounds,
-        "deterministic_over_plain": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)},
-        "machine": {"cores": os.cpu_count()},
+    cases = {
+        name: {key: round(statistics.median(each[name][key] for each in rounds), 3) for key in rounds[0][name]}
+        for name in ("plain", "deterministic")
     }
+    cases["deterministic / plain"] = {"seconds_per_step": round(statistics.median(ratios), 3)}
+    result = {"machine": {"cores": os.cpu_count()}, "cases": cases, "rounds": rounds}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
