@@ -116,7 +116,7 @@ def test_the_same_data_make_the_same_bytes(cut):
 def unfinish(whole: store.FinishedStage) -> Path:
     """Make a finished stage one that was interrupted before its end."""
     manifest = store.read_object(whole.path / "manifest.json")
-    started = {key: manifest[key] for key in ("parameters", "parents", "schema_version", "versions")}
+    started = store._what_is_made(manifest["parameters"], manifest["parents"])
     store.write_json(whole.path / "started.json", started)
     (whole.path / "manifest.json").unlink()
     return whole.path

@@ -13,7 +13,6 @@ from typing import Any
 
 from hierdoc.errors import HierdocError, HierdocFailure
 
-
 PARTIAL = ".partial"  # what a file's name ends in until the file is whole
 
 

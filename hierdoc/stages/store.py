@@ -182,7 +182,8 @@ def _what_is_made(parameters: dict[str, Any], parents: dict[str, str]) -> dict[s
         "parameters": parameters,
         "parents": parents,
         "schema_version": SCHEMA_VERSION,
-        "versions": _versions(),
+        "versions": _package_versions(),
+        "code_sha256": _code_sha256(),  # not the commit, which changes with files that are no code
     }
 
 
@@ -194,8 +195,12 @@ def _keep_or_remove(path: Path, started: dict[str, Any]) -> None:
     if before == started:
         say(f"{path}: an earlier run did not finish this stage; what it has done is kept")
         return
-    same_but_versions = {**before, "versions": None} == {**started, "versions": None}
-    others = "made by another version of the code" if same_but_versions else "with other parameters"
+    of_code = {"versions": None, "code_sha256": None}
+    others = (
+        "made by another version of the code"
+        if {**before, **of_code} == {**started, **of_code}
+        else "with other parameters"
+    )
     say(f"{path}: unfinished work {others} is removed")
     _remove(path)
 
@@ -302,17 +307,30 @@ def _fingerprint(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _versions() -> dict[str, str]:
+def _package_versions() -> dict[str, str]:
     versions = {"python": platform.python_version()}
     for name in VERSIONS_OF:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
+    return versions
+
+
+def _versions() -> dict[str, str]:
+    versions = _package_versions()
     root = Path(__file__).parents[2]
     if (root / ".git").exists():
         with contextlib.suppress(OSError, subprocess.CalledProcessError):
             command = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"]
             versions["commit"] = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     return versions
+
+
+def _code_sha256() -> str:
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root)}\0{sha256_of(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def _clear_up(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -140,14 +141,33 @@ def test_an_unfinished_stage_goes_on_from_its_pieces(tmp_path: Path, capsys):
     assert list(again.finish({}).manifest["files"]) == ["vectors-00000.parquet"]
 
 
-def test_unfinished_work_of_another_version_of_the_code_is_removed(tmp_path: Path, monkeypatch, capsys):
+@pytest.mark.parametrize("changed", ["_package_versions", "_code_sha256"])
+def test_unfinished_work_of_another_version_of_the_code_is_removed(changed: str, tmp_path: Path, monkeypatch, capsys):
     stage = begin(tmp_path, "embed", PARAMETERS, {})
     (stage.path / "vectors-00000.parquet").write_bytes(b"piece")
-    monkeypatch.setattr(store, "_versions", lambda: {"tensorflow": "9"})
+    monkeypatch.setattr(store, changed, lambda: "other")
     again = begin(tmp_path, "embed", PARAMETERS, {})
     assert [path.name for path in again.path.iterdir()] == ["started.json"]
     wanted = f"{tmp_path / 'embed'}: unfinished work made by another version of the code is removed\n"
     assert capsys.readouterr().err == wanted
+
+
+def test_the_hash_of_the_code_is_that_of_the_package_wherever_it_lies(tmp_path: Path):
+    root = Path(store.__file__).parents[1]
+    shutil.copytree(root, tmp_path / "hierdoc", ignore=shutil.ignore_patterns("__pycache__"))
+    code = "from hierdoc.stages import store; print(store._code_sha256())"
+
+    def in_copy() -> str:
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    assert in_copy() == store._code_sha256()
+    with (tmp_path / "hierdoc/chunking/windows.py").open("a") as file:
+        file.write("# other\n")
+    assert len(in_copy()) == 64 and in_copy() != store._code_sha256()
 
 
 def test_seconds_are_summed_and_memory_is_the_most_over_interrupted_runs(tmp_path: Path, monkeypatch):
