@@ -2,15 +2,19 @@
 
 Every batch of one length has the same number of rows; missing rows are filled up. So a chunk goes through arithmetic
 of the same shape whoever its companions are, and its vector comes out the same, bit for bit, in embed and in predict.
+That holds for each row because a batch has a multiple of `LANES` tokens: the processor computes so many numbers at once,
+and what is left over at a tensor's end, which would be in the last rows, by other functions with other roundings.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 TOKENS_PER_BATCH = 3200
+LANES = 16  # float32 numbers in the widest register (AVX-512)
 _EIGHTHS = (1, 2, 4, 6, 8)
 
 
@@ -25,12 +29,18 @@ def bucket_of(lengths: np.ndarray, chunk_size: int) -> np.ndarray:
     return buckets[np.searchsorted(buckets, lengths)]
 
 
+def rows_of(length: int) -> int:
+    """Return the rows of every batch of one padded length: about `TOKENS_PER_BATCH` tokens, and a multiple of `LANES`."""
+    step = LANES // math.gcd(length, LANES)
+    return max(1, TOKENS_PER_BATCH // (length * step)) * step
+
+
 def plan_batches(lengths: np.ndarray, chunk_size: int) -> list[tuple[int, int, np.ndarray]]:
     """Return (padded length T, rows of the batch, indices of its chunks) of each batch, longest chunks first."""
     buckets = bucket_of(lengths, chunk_size)
     plan = []
     for bucket in bucket_lengths(chunk_size)[::-1].tolist():
-        num_rows = max(1, TOKENS_PER_BATCH // bucket)
+        num_rows = rows_of(bucket)
         members = np.flatnonzero(buckets == bucket)
         plan += [(bucket, num_rows, members[at : at + num_rows]) for at in range(0, len(members), num_rows)]
     return plan

@@ -16,7 +16,7 @@ from hierdoc.encoders.pretrained import find_encoder
 from hierdoc.engines import ENGINES
 from hierdoc.engines.precision import cpu_has_bfloat16
 from hierdoc.engines.tensorflow import encode_chunks
-from hierdoc.engines.token_batches import pad_tokens
+from hierdoc.engines.token_batches import bucket_lengths, pad_tokens
 
 FULL = {
     **CONFIG,
@@ -138,6 +138,20 @@ def test_an_engine_in_bfloat16_gives_nearly_the_same_vector_in_any_company_and_p
     for shape in ((1, 10), (1, 20), (6, 32)):
         found = np.concatenate([encode(*pad_tokens([row], *shape))[:1] for row in arrays_of(ROWS)])
         assert apart(found, whole) <= 1e-2  # law 1
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("chunk_size", [3, 7, 31])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_chunk_has_the_same_bits_in_the_first_the_last_and_any_row_of_a_batch(
+    engine: str, chunk_size: int, precision: str, tiny_engines: dict[tuple[str, str], Any]
+):
+    rows = [np.resize(np.arange(5, 19, dtype=np.int32), length) for length in bucket_lengths(chunk_size)] * 1600
+    vectors = encode_chunks(tiny_engines[engine, precision], rows, chunk_size, FULL["hidden_size"])
+    lengths = np.asarray([len(row) for row in rows])
+    for length in bucket_lengths(chunk_size):
+        same = vectors[lengths == length]
+        np.testing.assert_array_equal(same, np.broadcast_to(same[0], same.shape))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -39,8 +39,15 @@ def test_the_plan_covers_each_chunk_once_in_a_batch_that_holds_it(chunk_size: in
 def test_batches_of_one_length_have_one_number_of_rows_whatever_stands_in_them():
     few = {length: rows for length, rows, _ in plan_batches(np.array([20, 40, 90, 120, 200]), 200)}
     many = plan_batches(np.random.default_rng(0).integers(2, 201, 900), 200)
-    assert few == {25: 128, 50: 64, 100: 32, 150: 21, 200: 16}  # 3,200 tokens in each
+    assert few == {25: 128, 50: 64, 100: 32, 150: 16, 200: 16}  # 3,200 tokens in each, or 2,400
     assert {(length, rows) for length, rows, _ in many} == set(few.items())
+
+
+def test_a_batch_fills_whole_registers_so_that_no_row_is_what_is_left_over():
+    for chunk_size in range(3, 513):
+        for length, num_rows, _ in plan_batches(bucket_lengths(chunk_size), chunk_size):
+            assert length * num_rows % 16 == 0  # AVX-512 has 16 float32 numbers in a register
+            assert 1600 < length * num_rows <= 3200 or num_rows <= 16
 
 
 def test_batches_come_longest_first_so_that_memory_runs_out_at_once_or_never():
