@@ -1,6 +1,6 @@
 """Put the tables of results/*.json and of data_splits/*/split.json into the READMEs, between their lines
-`<!-- results: FILE -->`, `<!-- folds: FILES -->` (with a *), `<!-- split: FILE -->` or `<!-- cases: FILE -->` (of a
-benchmark) and `<!-- end -->`.
+`<!-- results: FILE -->`, `<!-- folds: FILES -->` (with a *), `<!-- split: FILE -->`, `<!-- cases: FILE -->` (of a
+benchmark) or `<!-- summary: FILES -->` (a row for each folder of results) and `<!-- end -->`.
 
 python experiments/tables.py            # rewrites them
 python experiments/tables.py --check    # exits with 1 when one of them is not what the JSON says
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-MARKED = re.compile(r"(<!-- (results|folds|split|cases): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- (results|folds|split|cases|summary): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ROWS = (
     ("document_accuracy", "LSTM over the chunk vectors"),
     ("average_accuracy", "average of the chunks' probabilities"),
@@ -126,6 +126,21 @@ def split_table(facts: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def summary_table(paths: list[Path]) -> str:
+    """Return all results as Markdown, a row for each folder of them: the means over its files."""
+    head = ("data", "test documents", *(name for _, name in ROWS), "minutes")
+    lines = [_row(*head), _row(*["---"] * len(head))]
+    for folder in sorted({path.parent for path in paths}):
+        results = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.parent == folder]
+        cells = [f"{statistics.mean(result['metrics'][key] for result in results):.3f}" for key, _ in ROWS]
+        name = results[0]["dataset"] + (f" (mean of {len(results)} folds)" if len(results) > 1 else "")
+        tested = sum(result["metrics"]["num_documents"] for result in results)
+        minutes = statistics.mean(result["seconds_in_all"] for result in results) / 60
+        link = f"[{name}]({folder.parent.relative_to(ROOT)}/README.md)"
+        lines.append(_row(link, tested, *cells, f"{minutes:.0f}"))
+    return "\n".join(lines) + "\n"
+
+
 def cases_table(result: dict) -> str:
     """Return a benchmark's cases as Markdown, a row each."""
     names = list(dict.fromkeys(key for case in result["cases"].values() for key in case))
@@ -142,9 +157,12 @@ def rendered(readme: Path) -> str:
     """Return a README's text with its tables as the JSON says."""
 
     def fill(match: re.Match[str]) -> str:
-        found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(ROOT.glob(match[3]))]
-        if not found:
+        paths = sorted(ROOT.glob(match[3]))
+        if not paths:
             raise SystemExit(f"{readme}: there is no {match[3]}")
+        if match[2] == "summary":
+            return match[1] + summary_table(paths) + match[4]
+        found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
         kinds = {"results": table, "split": split_table, "cases": cases_table}
         text = folds_table(found) if match[2] == "folds" else kinds[match[2]](*found)
         return match[1] + text + match[4]

@@ -58,6 +58,24 @@ def test_the_table_of_folds_holds_means_and_spreads(tmp_path: Path):
     assert "in 2 of the 3 folds" in text and "1,200 test documents in all" in text and "2.0 min in all" in text
 
 
+def test_the_summary_has_a_row_for_each_folder_of_results(tmp_path: Path):
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments/tables.py").write_bytes((ROOT / "experiments/tables.py").read_bytes())
+    result = json.loads(RESULTS[0].read_text())
+    for place, dataset, lstm in [("a/results/1", "one", 0.5), ("b/results/1", "two", 0.6), ("b/results/2", "two", 0.8)]:
+        result["metrics"] |= {"document_accuracy": lstm, "num_documents": 100}
+        path = tmp_path / f"experiments/{place}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({**result, "dataset": dataset, "seconds_in_all": 120}), encoding="utf-8")
+    text = "<!-- summary: experiments/*/results/*.json -->\n<!-- end -->\n"
+    (tmp_path / "README.md").write_text(text, encoding="utf-8")
+    subprocess.run([sys.executable, "experiments/tables.py"], cwd=tmp_path, check=True)
+    lines = (tmp_path / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 6
+    assert lines[3].startswith("| [one](experiments/a/README.md) | 100 | 0.500 |") and lines[3].endswith(" | 2 |")
+    assert lines[4].startswith("| [two (mean of 2 folds)](experiments/b/README.md) | 200 | 0.700 |")
+
+
 def test_the_table_of_a_benchmark_has_a_row_for_each_case(tmp_path: Path):
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments/tables.py").write_bytes((ROOT / "experiments/tables.py").read_bytes())

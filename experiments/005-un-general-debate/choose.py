@@ -1,6 +1,6 @@
 """Compare fine-tunings of the same chunks by their accuracy on dev, which is all that is read.
 
-    python experiments/005-un-general-debate/choose.py OUT.json RUN RUN …
+python experiments/005-un-general-debate/choose.py OUT.json RUN RUN …
 """
 
 from __future__ import annotations
