@@ -324,8 +324,14 @@ def _clear_up(path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    (path / MANIFEST).unlink(missing_ok=True)  # first, so that what is left of an interrupted removal is unfinished
-    entries = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
-    if entries:
-        write_json(path / STARTED, {"removing": True})
-    shutil.rmtree(path)
+    """Empty the stage's directory, which may be a link; until all else is gone, it says that it is unfinished."""
+    (path / MANIFEST).unlink(missing_ok=True)
+    if not path.is_dir():
+        return
+    write_json(path / STARTED, {"removing": True})
+    for entry in path.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != STARTED:
+            entry.unlink()
+    (path / STARTED).unlink()

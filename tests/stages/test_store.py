@@ -391,9 +391,9 @@ def test_a_crash_just_after_the_manifest_leaves_a_finished_stage(tmp_path: Path)
 
 def test_what_an_interrupted_removal_leaves_is_not_taken_for_a_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = make(tmp_path).path
+    (path / "folder").mkdir()
 
     def interrupted(folder: Path) -> None:
-        (folder / "b.json").unlink()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(store.shutil, "rmtree", interrupted)
@@ -404,6 +404,36 @@ def test_what_an_interrupted_removal_leaves_is_not_taken_for_a_stage(tmp_path: P
     stage = begin(tmp_path, "chunk", PARAMETERS, {})
     assert [entry.name for entry in path.iterdir()] == ["started.json"], "no piece of the old stage is taken over"
     assert isinstance(stage, OpenStage)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_removal_that_was_stopped_at_any_file_goes_on(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make(tmp_path)
+    unlink, count = Path.unlink, [0]
+
+    def stopped(path: Path, missing_ok: bool = False) -> None:
+        if not path.name.endswith(".partial"):
+            count[0] += 1
+            if count[0] > number:
+                raise KeyboardInterrupt
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        begin(tmp_path, "chunk", PARAMETERS, {}, overwrite=True)
+    monkeypatch.undo()
+    assert "is not finished" in refusal(read, tmp_path, "chunk")
+    assert [entry.name for entry in begin(tmp_path, "chunk", PARAMETERS, {}).path.iterdir()] == ["started.json"]
+
+
+def test_a_stage_whose_directory_is_a_link_is_made_again_where_the_link_leads(tmp_path: Path):
+    (tmp_path / "large_disk").mkdir()
+    (tmp_path / "chunk").symlink_to(tmp_path / "large_disk", target_is_directory=True)
+    make(tmp_path)
+    again = make(tmp_path, overwrite=True, content=b"other")
+    assert read(tmp_path, "chunk").fingerprint == again.fingerprint
+    assert (tmp_path / "chunk").is_symlink()
+    assert (tmp_path / "large_disk" / "a-00000.parquet").read_bytes() == b"other"
 
 
 def test_partial_files_of_a_killed_run_are_no_part_of_the_stage(tmp_path: Path):
