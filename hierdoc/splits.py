@@ -30,7 +30,7 @@ from hierdoc.corpus.split_files import given_split, text_sha256, write_split_fil
 from hierdoc.errors import HierdocError
 from hierdoc.learning.seeds import check_seed
 from hierdoc.progress import say, warn
-from hierdoc.stages.files import sha256_of, write_json
+from hierdoc.stages.files import check_unicode, sha256_of, write_json
 
 FACTS = "split.json"
 
@@ -69,7 +69,7 @@ def make_split_files(
         overwrite: replace the files that are there.
 
     Raises:
-        HierdocError: the data or an argument is not as it must be; the files exist already.
+        HierdocError: the data or an argument is not as it must be; a file's name is not Unicode; the files exist already.
     """
     check_seed(seed)
     source = splits.parse_split(split, split_column)
@@ -82,6 +82,8 @@ def make_split_files(
     sources = find_sources(data, labels_file, format, encoding)
     if sources.hold(out / FACTS):
         raise HierdocError(f"{out}: must not be inside the folder that is read")
+    for name in (*_names(sources), out.resolve().name, labels_file or ""):
+        check_unicode(name)
     columns = Columns(text_column, label_column, id_column, split_column, group_column)
     read = sources.parameters()
     facts: dict[str, Any] = {

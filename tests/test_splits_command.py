@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import random
 from collections import Counter
 from pathlib import Path
@@ -222,6 +223,18 @@ def test_a_wrong_argument_is_the_last_line_and_exit_2_and_nothing_is_removed(
     assert captured.out == ""
     assert captured.err.splitlines()[-1].startswith("error: " + message.format(data=data))
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_a_file_whose_name_is_not_unicode_is_refused_before_anything_is_removed(data: Path, tmp_path: Path, capsys):
+    other = Path(os.fsdecode(os.fsencode(tmp_path / "other") + b"\xff.csv"))
+    other.write_bytes(data.read_bytes())
+    out = tmp_path / "out"
+    assert splits.main(["make", str(data), str(out), "--id-column", "id"]) == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    capsys.readouterr()
+    assert splits.main(["make", str(other), str(out), "--id-column", "id", "--overwrite"]) == 2
+    assert capsys.readouterr().err == "error: 'other\\udcff.csv': must be Unicode, but has other bytes in its name\n"
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_a_split_without_dev_or_test_is_said_by_file(tmp_path: Path, capsys):

@@ -51,6 +51,18 @@ def read_object(path: Path) -> dict[str, Any]:
     return value
 
 
+def check_unicode(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that a manifest can't name and Parquet can't open.
+
+    Raises:
+        HierdocError: its bytes are not of the file system's encoding.
+    """
+    try:
+        os.fspath(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise HierdocError(f"{os.fspath(path)!r}: must be Unicode, but has other bytes in its name") from None
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:

@@ -24,7 +24,7 @@ from typing import Any
 
 from hierdoc.errors import HierdocError
 from hierdoc.progress import say
-from hierdoc.stages.files import PARTIAL, lock, read_object, sha256_of, write_json
+from hierdoc.stages.files import PARTIAL, check_unicode, lock, read_object, sha256_of, write_json
 
 SCHEMA_VERSION = 2
 MANIFEST, STARTED, TIMINGS, CHECKPOINT = "manifest.json", "started.json", "timings.json", "checkpoint.npz"
@@ -116,7 +116,7 @@ def is_finished(run: str | os.PathLike[str], name: str) -> bool:
     """Return whether the stage `name` of `run` has a manifest, of whatever parameters.
 
     Raises:
-        HierdocError: `run` is a file.
+        HierdocError: `run` is a file, or not Unicode.
     """
     _check_run(Path(run))
     return (Path(run) / name / MANIFEST).exists()
@@ -139,7 +139,7 @@ def begin(
         overwrite: remove what is there and begin anew.
 
     Raises:
-        HierdocError: `run` is a file; the stage is finished with other parameters or from other parents; the directory
+        HierdocError: `run` is a file, or not Unicode; the stage is finished with other parameters or from other parents; the directory
             holds files of another origin; two parents come from different runs of their common parent.
     """
     run = Path(run)
@@ -220,9 +220,10 @@ def read(run: str | os.PathLike[str], name: str) -> FinishedStage:
         name: the stage's directory under it.
 
     Raises:
-        HierdocError: the stage is missing or unfinished, was written by an older or newer hierdoc, or a file is missing or has
+        HierdocError: `run` is not Unicode; the stage is missing or unfinished, was written by an older or newer hierdoc, or a file is missing or has
             changed. The message gives the command that makes it.
     """
+    check_unicode(run)
     path = Path(run) / name
     make = command_for(run, name)
     if not (path / MANIFEST).exists():
@@ -288,6 +289,7 @@ def _check_same(finished: FinishedStage, wanted: dict[str, Any], parents: dict[s
 
 
 def _check_run(run: Path) -> None:
+    check_unicode(run)
     if run.exists() and not run.is_dir():
         raise HierdocError(f"{run}: the run directory must not be a file")
 

@@ -229,6 +229,13 @@ def test_a_run_that_is_a_file_is_refused(tmp_path: Path):
     assert run.read_text() == "id,text\n"
 
 
+def test_a_run_whose_name_is_not_unicode_is_refused_before_anything_is_made(tmp_path: Path):
+    run = Path(os.fsdecode(os.fsencode(tmp_path / "run") + b"\xff"))
+    wanted = f"{str(run)!r}: must be Unicode, but has other bytes in its name"
+    assert refusal(begin, run, "chunk", {}, {}) == refusal(read, run, "chunk") == wanted
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("name", "command"),
     [
