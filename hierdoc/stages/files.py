@@ -19,8 +19,11 @@ PARTIAL = ".partial"  # what a file's name ends in until the file is whole
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block ends well, sync it and rename it to `path`."""
-    partial = path.with_name(path.name + PARTIAL)
+    """Yield a temporary path beside `path`; when the block ends well, sync it and rename it to `path`.
+
+    It is this process's own, so that two that write the same file leave one of the two whole files.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
     try:
         yield partial
         with partial.open("rb") as file:

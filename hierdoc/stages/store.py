@@ -163,6 +163,7 @@ def begin(
             return _finished_before(run, name, wanted, fingerprints)
         _keep_or_remove(path, started := _what_is_made(wanted, fingerprints))
         path.mkdir(parents=True, exist_ok=True)
+        _remove_partials(path)
         write_json(path / STARTED, started)
         stage = OpenStage(path, name, wanted, fingerprints, held)
         until_handed_over.pop_all()
@@ -319,10 +320,14 @@ def _versions() -> dict[str, str]:
 
 def _clear_up(path: Path) -> None:
     """Remove what a finished stage has no use for: what an interruption has left, the checkpoint, what was begun."""
-    for partial in path.glob(f"*{PARTIAL}"):
-        partial.unlink()
+    _remove_partials(path)
     for name in (CHECKPOINT, STARTED):  # in this order: without the second, the directory is no unfinished stage's
         (path / name).unlink(missing_ok=True)
+
+
+def _remove_partials(path: Path) -> None:
+    for partial in path.glob(f"*{PARTIAL}"):
+        partial.unlink()
 
 
 def _remove(path: Path) -> None:

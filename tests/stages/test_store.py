@@ -445,7 +445,10 @@ def test_a_stage_whose_directory_is_a_link_is_made_again_where_the_link_leads(tm
 
 def test_partial_files_of_a_killed_run_are_no_part_of_the_stage(tmp_path: Path):
     stage = begin(tmp_path, "chunk", PARAMETERS, {})
-    (stage.path / "a.parquet.partial").write_bytes(b"half")
+    (stage.path / "a.parquet.7.partial").write_bytes(b"half")
+    stage = begin(tmp_path, "chunk", PARAMETERS, {})
+    assert [path.name for path in stage.path.iterdir()] == ["started.json"], "kills do not fill the disk"
+    (stage.path / "a.parquet.8.partial").write_bytes(b"half")
     (stage.path / "a.parquet").write_bytes(b"whole")
     assert list(stage.finish({}).manifest["files"]) == ["a.parquet"]
 
@@ -461,6 +464,28 @@ def test_atomic_writes_all_or_leaves_what_was_there(tmp_path: Path):
         1 / 0
     assert path.read_bytes() == b"one"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_two_processes_that_write_one_file_leave_one_of_the_two_whole(tmp_path: Path):
+    path = tmp_path / "predictions.csv"
+    code = """
+import sys
+from pathlib import Path
+from hierdoc.stages.files import atomic
+with atomic(Path(sys.argv[1])) as partial, partial.open("w") as file:
+    file.write("the other's first half, "), file.flush(), print("begun", flush=True), sys.stdin.read()
+    file.write("the other's second half")
+"""
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout.readline() == "begun\n"
+    with files.atomic(path) as partial:
+        partial.write_text("all of mine")
+    assert path.read_text() == "all of mine"
+    other.communicate()
+    assert other.returncode == 0 and path.read_text() == "the other's first half, the other's second half"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("value", [float("nan"), [1.0, float("inf")]])
