@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from hierdoc.errors import HierdocError
-from hierdoc.progress import say
+from hierdoc.progress import say, warn
 from hierdoc.stages.files import PARTIAL, check_unicode, lock, read_object, sha256_of, write_json
 
 SCHEMA_VERSION = 2
@@ -73,7 +74,7 @@ class OpenStage:
         self._parameters, self._parents = parameters, parents
         self._lock = held
         self._began = time.monotonic()
-        self._earlier = read_object(path / TIMINGS) if (path / TIMINGS).exists() else {}
+        self._earlier = _earlier_timings(path / TIMINGS)
 
     def note_time(self, timings: Mapping[str, float] | None = None) -> None:
         """Write timings.json as it is by now: together with earlier, interrupted runs, as far as their work was kept."""
@@ -170,6 +171,19 @@ def begin(
         return stage
 
 
+def _earlier_timings(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        timings = read_object(path)
+        if not all(isinstance(value, (int, float)) for value in timings.values()):
+            raise HierdocError(f"{path}: must hold numbers, but does not")
+    except HierdocError as error:
+        warn(f"{error}; what earlier runs took is not counted")
+        return {}
+    return timings
+
+
 def _finished_before(run: Path, name: str, parameters: dict[str, Any], parents: dict[str, str]) -> FinishedStage:
     finished = read(run, name)
     _check_same(finished, parameters, parents)
@@ -191,7 +205,12 @@ def _keep_or_remove(path: Path, started: dict[str, Any]) -> None:
     """Keep the unfinished work at `path` if it is of what is to be `started`, else remove it; say which."""
     if not (path / STARTED).exists():
         return
-    before = read_object(path / STARTED)
+    try:
+        before = read_object(path / STARTED)
+    except HierdocError as error:
+        say(f"{error}; nobody knows what the unfinished work is of, and it is removed")
+        _remove(path)
+        return
     if before == started:
         say(f"{path}: an earlier run did not finish this stage; what it has done is kept")
         return
@@ -204,13 +223,12 @@ def _keep_or_remove(path: Path, started: dict[str, Any]) -> None:
 def command_for(run: str | os.PathLike[str], name: str) -> str:
     """Return the command line that makes the stage `name` of `run`."""
     room, _, rest = name.partition("/")
-    if room == "heads":
-        return (
-            f"python -m hierdoc.train_lstm {run}"
-            if rest == "lstm"
-            else f"python -m hierdoc.train_head {run} --head {rest}"
-        )
-    return f"python -m hierdoc.{room} {'DATA ' if room == 'chunk' else ''}{run}"
+    command = "train_lstm" if name == "heads/lstm" else "train_head" if room == "heads" else room
+    words = ["python", "-m", f"hierdoc.{command}", *(["DATA"] if room == "chunk" else []), str(run)]
+    head = rest.removesuffix("-dev") if room == "evaluate" else rest
+    words += ["--head", head] if head not in ("", "lstm") else []
+    words += ["--split", "dev"] if head != rest else []
+    return shlex.join(words)
 
 
 def read(run: str | os.PathLike[str], name: str) -> FinishedStage:

@@ -166,6 +166,28 @@ def test_seconds_are_summed_and_memory_is_the_most_over_interrupted_runs(tmp_pat
     assert timings == {"seconds": 9.0, "peak_memory_mib": 50.0, "num_processes": 2, "rate": 1.5}
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"seconds": "long"}'])
+def test_damaged_timings_do_not_keep_a_stage_from_going_on(content: str, tmp_path: Path, capsys):
+    stage = begin(tmp_path, "embed", PARAMETERS, {})
+    (stage.path / "vectors-00000.parquet").write_bytes(b"piece")
+    (stage.path / "timings.json").write_text(content)
+    stage = begin(tmp_path, "embed", PARAMETERS, {})
+    assert "timings.json: " in capsys.readouterr().err
+    assert list(stage.finish({}).manifest["files"]) == ["vectors-00000.parquet"]
+    assert json.loads((stage.path / "timings.json").read_text())["num_processes"] == 1
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_unfinished_work_that_nobody_knows_of_is_removed_aloud(content: str, tmp_path: Path, capsys):
+    stage = begin(tmp_path, "embed", PARAMETERS, {})
+    (stage.path / "vectors-00000.parquet").write_bytes(b"piece")
+    (stage.path / "started.json").write_text(content)
+    stage = begin(tmp_path, "embed", PARAMETERS, {})
+    assert [path.name for path in stage.path.iterdir()] == ["started.json"]
+    error = capsys.readouterr().err
+    assert error.startswith(f"{stage.path / 'started.json'}: ") and error.endswith("is removed\n")
+
+
 def test_a_finished_stage_keeps_no_checkpoint_even_when_it_was_stopped_while_clearing_up(tmp_path: Path):
     stage = begin(tmp_path, "embed", PARAMETERS, {})
     (stage.path / store.CHECKPOINT).write_bytes(b"standing")
@@ -244,6 +266,9 @@ def test_a_run_whose_name_is_not_unicode_is_refused_before_anything_is_made(tmp_
         ("embed", "python -m hierdoc.embed {run}"),
         ("heads/lstm", "python -m hierdoc.train_lstm {run}"),
         ("evaluate/lstm", "python -m hierdoc.evaluate {run}"),
+        ("evaluate/lstm-dev", "python -m hierdoc.evaluate {run} --split dev"),
+        ("heads/mean", "python -m hierdoc.train_head {run} --head mean"),
+        ("evaluate/mean-dev", "python -m hierdoc.evaluate {run} --head mean --split dev"),
     ],
 )
 def test_a_missing_or_unfinished_stage_gives_the_command_that_makes_it(name: str, command: str, tmp_path: Path):
@@ -251,6 +276,11 @@ def test_a_missing_or_unfinished_stage_gives_the_command_that_makes_it(name: str
     assert refusal(read, tmp_path, name) == f"{tmp_path / name}: this stage is missing; make it with: {command}"
     begin(tmp_path, name, {}, {})
     assert refusal(read, tmp_path, name) == f"{tmp_path / name}: this stage is not finished; make it with: {command}"
+
+
+def test_the_command_that_is_named_can_be_copied_when_the_run_has_a_space_in_its_name(tmp_path: Path):
+    wanted = f"make it with: python -m hierdoc.embed '{tmp_path / 'my run'}'"
+    assert refusal(read, tmp_path / "my run", "embed").endswith(wanted)
 
 
 @pytest.mark.parametrize("name", ["heads/lstm", "heads/another", "evaluate/lstm", "embed"])
