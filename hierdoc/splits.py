@@ -126,6 +126,7 @@ def verify_split_file(
     file: str | PathLike[str],
     text_column: str = "text",
     id_column: str | None = None,
+    labels_file: str | PathLike[str] | None = None,
     format: str | None = None,
     encoding: str = "utf-8",
 ) -> str:
@@ -134,11 +135,13 @@ def verify_split_file(
     Args:
         data, text_column, id_column, format, encoding: as `hierdoc.chunk_documents`.
         file: the split file.
+        labels_file: the table of a folder's files; it must have just these, and where it lies among them it is none.
 
     Raises:
         HierdocError: the file is not a split file, or not of these data.
     """
-    documents = read_documents(find_sources(data, None, format, encoding), Columns(text_column, id=id_column))
+    sources = find_sources(data, labels_file, format, encoding)
+    documents = read_documents(sources, Columns(text_column, id=id_column))
     split_of = given_split(file, documents.doc_ids, documents.texts)
     if "dev" not in split_of:
         say(f"{file}: has no dev: chunk takes {splits.DEV_FROM_TRAIN:.0%} of train for it")
@@ -236,11 +239,13 @@ def build_parser() -> argparse.ArgumentParser:
         action.add_argument(
             "--id-column", metavar="NAME", help="the column with a unique id (without it: the row's number)"
         )
+        action.add_argument(
+            "--labels-file",
+            metavar="TABLE",
+            help="the classes of a folder's files (without it: its sub-folders' names)",
+        )
         cli.add_reading(action)
     make.add_argument("--label-column", default="label", metavar="NAME", help="the column with the class")
-    make.add_argument(
-        "--labels-file", metavar="TABLE", help="the classes of a folder's files (by default: its sub-folders' names)"
-    )
     make.add_argument(
         "--split", metavar="TRAIN/DEV/TEST", help=f"fractions of the documents (without any: {splits.FRACTIONS})"
     )

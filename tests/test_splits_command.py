@@ -199,6 +199,20 @@ def test_files_that_are_there_stay_unless_overwriting_is_asked_for(data: Path, t
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
 
 
+def test_a_table_of_labels_inside_the_folder_is_no_document_for_verify_either(tmp_path: Path, capsys):
+    for name in ("a", "b", "c", "d"):
+        (tmp_path / "texts").mkdir(exist_ok=True)
+        (tmp_path / "texts" / name).write_text(f"the cat {name}")
+    table = tmp_path / "texts" / "labels.csv"
+    table.write_text("id,label,part\na,x,train\nb,y,train\nc,x,dev\nd,y,test\n")
+    make_split_files(tmp_path / "texts", tmp_path / "out", labels_file=table, split_column="part")
+    words = ["verify", str(tmp_path / "texts"), str(tmp_path / "out/split.csv")]
+    assert splits.main([*words, "--labels-file", str(table)]) == 0
+    assert "fits the 4 documents (2 train, 1 dev, 1 test)" in capsys.readouterr().out
+    assert splits.main(words) == 2
+    assert "has no row for 1 of the 5 documents, the first is 'labels.csv'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
