@@ -83,7 +83,8 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None = No
     """
     arguments: dict[str, Any] = vars(parser.parse_args(argv))
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a label that the terminal can't show must not end the work
+        # Predictions go into a file as they are, in any locale; what a terminal can't show must not end the work.
+        sys.stdout.reconfigure(encoding=None if sys.stdout.isatty() else "utf-8", errors="backslashreplace")
     function, describe = arguments.pop("function"), arguments.pop("describe", None)
     goes_on = arguments.pop("goes_on", False)
     try:

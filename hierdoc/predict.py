@@ -84,6 +84,7 @@ def predict_documents(
 def _check_out(out: Path, sources: Sources, overwrite: bool) -> None:
     if out.suffix.lower() not in SUFFIXES:
         raise HierdocError(f"`out` must end in {', '.join(SUFFIXES)}, but is {str(out)!r} instead")
+    files.check_unicode(out)
     if out.is_dir():
         raise HierdocError(f"{out}: must be a file, but is a directory instead")
     if not out.parent.is_dir():

@@ -30,7 +30,7 @@ from hierdoc.corpus.split_files import given_split, text_sha256, write_split_fil
 from hierdoc.errors import HierdocError
 from hierdoc.learning.seeds import check_seed
 from hierdoc.progress import say, warn
-from hierdoc.stages.files import sha256_of, write_json
+from hierdoc.stages.files import check_unicode, sha256_of, write_json
 
 FACTS = "split.json"
 
@@ -69,7 +69,7 @@ def make_split_files(
         overwrite: replace the files that are there.
 
     Raises:
-        HierdocError: the data or an argument is not as it must be; the files exist already.
+        HierdocError: the data or an argument is not as it must be; a file's name is not Unicode; the files exist already.
     """
     check_seed(seed)
     source = splits.parse_split(split, split_column)
@@ -82,6 +82,8 @@ def make_split_files(
     sources = find_sources(data, labels_file, format, encoding)
     if sources.hold(out / FACTS):
         raise HierdocError(f"{out}: must not be inside the folder that is read")
+    for name in (*_names(sources), out.resolve().name, labels_file or ""):
+        check_unicode(name)
     columns = Columns(text_column, label_column, id_column, split_column, group_column)
     read = sources.parameters()
     facts: dict[str, Any] = {
@@ -124,6 +126,7 @@ def verify_split_file(
     file: str | PathLike[str],
     text_column: str = "text",
     id_column: str | None = None,
+    labels_file: str | PathLike[str] | None = None,
     format: str | None = None,
     encoding: str = "utf-8",
 ) -> str:
@@ -132,11 +135,13 @@ def verify_split_file(
     Args:
         data, text_column, id_column, format, encoding: as `hierdoc.chunk_documents`.
         file: the split file.
+        labels_file: the table of a folder's files; it must have just these, and where it lies among them it is none.
 
     Raises:
         HierdocError: the file is not a split file, or not of these data.
     """
-    documents = read_documents(find_sources(data, None, format, encoding), Columns(text_column, id=id_column))
+    sources = find_sources(data, labels_file, format, encoding)
+    documents = read_documents(sources, Columns(text_column, id=id_column))
     split_of = given_split(file, documents.doc_ids, documents.texts)
     if "dev" not in split_of:
         say(f"{file}: has no dev: chunk takes {splits.DEV_FROM_TRAIN:.0%} of train for it")
@@ -234,11 +239,13 @@ def build_parser() -> argparse.ArgumentParser:
         action.add_argument(
             "--id-column", metavar="NAME", help="the column with a unique id (without it: the row's number)"
         )
+        action.add_argument(
+            "--labels-file",
+            metavar="TABLE",
+            help="the classes of a folder's files (without it: its sub-folders' names)",
+        )
         cli.add_reading(action)
     make.add_argument("--label-column", default="label", metavar="NAME", help="the column with the class")
-    make.add_argument(
-        "--labels-file", metavar="TABLE", help="the classes of a folder's files (by default: its sub-folders' names)"
-    )
     make.add_argument(
         "--split", metavar="TRAIN/DEV/TEST", help=f"fractions of the documents (without any: {splits.FRACTIONS})"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
+import io
 import re
 import subprocess
 import sys
@@ -67,6 +68,15 @@ def test_a_command_that_succeeds_prints_its_description_last_and_returns_0(capsy
     assert capsys.readouterr().out == "made 5\n"
     assert run_command(parser_for(lambda number: number), []) == 0
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_is_printed_into_a_file_is_utf8_in_any_locale(terminal: bool, monkeypatch: pytest.MonkeyPatch):
+    written = io.BytesIO()
+    written.isatty = lambda: terminal
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    assert run_command(parser_for(lambda number: number, lambda result: "café"), []) == 0
+    assert written.getvalue() == (b"caf\\xe9\n" if terminal else "café\n".encode())
 
 
 def test_an_error_while_describing_is_told_too(capsys):

@@ -401,6 +401,7 @@ def test_predict_numbers_documents_that_have_no_id_column_and_keeps_odd_ids_whol
         ("folder.csv", "folder.csv: must be a file, but is a directory instead"),
         ("new.csv", "new.csv: is one of the files to read"),
         ("there.csv", "there.csv: exists; --overwrite replaces it"),
+        ("p\udcff.parquet", "must be Unicode, but has other bytes in its name"),
     ],
 )
 def test_a_place_where_predictions_can_not_go_is_told_first(tiny_run: Path, tmp_path: Path, out: str, message: str):

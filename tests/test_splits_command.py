@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import random
 from collections import Counter
 from pathlib import Path
@@ -198,6 +199,20 @@ def test_files_that_are_there_stay_unless_overwriting_is_asked_for(data: Path, t
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
 
 
+def test_a_table_of_labels_inside_the_folder_is_no_document_for_verify_either(tmp_path: Path, capsys):
+    for name in ("a", "b", "c", "d"):
+        (tmp_path / "texts").mkdir(exist_ok=True)
+        (tmp_path / "texts" / name).write_text(f"the cat {name}")
+    table = tmp_path / "texts" / "labels.csv"
+    table.write_text("id,label,part\na,x,train\nb,y,train\nc,x,dev\nd,y,test\n")
+    make_split_files(tmp_path / "texts", tmp_path / "out", labels_file=table, split_column="part")
+    words = ["verify", str(tmp_path / "texts"), str(tmp_path / "out/split.csv")]
+    assert splits.main([*words, "--labels-file", str(table)]) == 0
+    assert "fits the 4 documents (2 train, 1 dev, 1 test)" in capsys.readouterr().out
+    assert splits.main(words) == 2
+    assert "has no row for 1 of the 5 documents, the first is 'labels.csv'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -222,6 +237,18 @@ def test_a_wrong_argument_is_the_last_line_and_exit_2_and_nothing_is_removed(
     assert captured.out == ""
     assert captured.err.splitlines()[-1].startswith("error: " + message.format(data=data))
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_a_file_whose_name_is_not_unicode_is_refused_before_anything_is_removed(data: Path, tmp_path: Path, capsys):
+    other = Path(os.fsdecode(os.fsencode(tmp_path / "other") + b"\xff.csv"))
+    other.write_bytes(data.read_bytes())
+    out = tmp_path / "out"
+    assert splits.main(["make", str(data), str(out), "--id-column", "id"]) == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    capsys.readouterr()
+    assert splits.main(["make", str(other), str(out), "--id-column", "id", "--overwrite"]) == 2
+    assert capsys.readouterr().err == "error: 'other\\udcff.csv': must be Unicode, but has other bytes in its name\n"
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_a_split_without_dev_or_test_is_said_by_file(tmp_path: Path, capsys):

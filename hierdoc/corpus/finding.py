@@ -36,7 +36,7 @@ def find_sources(
         encoding: of all that is text.
 
     Raises:
-        HierdocError: a file is missing, not regular, or of no known format; a folder or "-" stands beside others; a
+        HierdocError: a file is missing, not regular, of no known format, or a table that is named twice; a folder or "-" stands beside others; a
             folder has no files; `labels_file` is given for no folder; `format` is given for no file.
     """
     encoding = check_encoding(encoding)
@@ -78,7 +78,19 @@ def _from_paths(data: Any, format: str | None, encoding: str) -> Sources:
             raise HierdocError(f"{alone} must be the only data, but there are {len(paths)}")
     if len(paths) == 1 and paths[0] != STDIN and os.path.isdir(paths[0]):
         return _from_folder(Path(paths[0]), encoding)
-    return Sources([_file(path, format) for path in paths], encoding)
+    files = [_file(path, format) for path in paths]
+    _check_no_table_twice(files)
+    return Sources(files, encoding)
+
+
+def _check_no_table_twice(files: list[Source]) -> None:
+    """Without ids a table's rows would be numbered on, and each be two documents; a text file's id is its path."""
+    first: dict[Path, str] = {}
+    for source in files:
+        if isinstance(source.content, Path) and source.format != "txt":
+            if (path := source.content.resolve()) in first:
+                raise HierdocError(f"{source.name}: is named twice, first as {first[path]}")
+            first[path] = source.name
 
 
 def _from_folder(folder: Path, encoding: str) -> Sources:

@@ -168,13 +168,25 @@ def _parquet_rows(source: Source, encoding: str, wanted: Wanted) -> Iterator[Row
         try:
             for batch in file.iter_batches(1024, columns=[name for name in wanted if name is not None]):
                 names = batch.schema.names
-                columns = [None if name is None else batch.column(names.index(name)).to_pylist() for name in wanted]
+                columns = [
+                    None if name is None else _values(batch.column(names.index(name)), name, row, source)
+                    for name in wanted
+                ]
                 for index in range(batch.num_rows):
                     row += 1
                     values = tuple(None if column is None else column[index] for column in columns)
                     yield f"{source.name}: row {row}", values
         except UnicodeDecodeError as error:
             raise HierdocError(f"{source.name}: not UTF-8 after row {row}: {error.reason}") from None
+
+
+def _values(column: Any, name: str, row: int, source: Source) -> list[Any]:
+    try:
+        return column.to_pylist()
+    except OverflowError as error:  # a date beyond the year 9999
+        raise HierdocError(
+            f"{source.name}: column {name!r} has a value after row {row} that can't be read: {error}"
+        ) from None
 
 
 def _frame_rows(source: Source, encoding: str, wanted: Wanted) -> Iterator[Row]:

@@ -63,7 +63,9 @@ def split_documents(documents: Documents, source: Sequence[float] | Path | None,
     else:
         split_of, dev_from_train = splits.take_given_split(given, documents.labels, seed, groups)
     if conflicting:
-        first = ", ".join(f"{documents.doc_ids[at]} is {shown(documents.labels[at])}" for at in conflicting[0][:3])
+        first = ", ".join(
+            f"{shown(documents.doc_ids[at])} is {shown(documents.labels[at])}" for at in conflicting[0][:3]
+        )
         warn(f"{len(conflicting)} groups of near-duplicates have conflicting labels: {first}")
     if dev_from_train:
         say(f"the given split has no dev: {splits.DEV_FROM_TRAIN:.0%} of train is taken for it")

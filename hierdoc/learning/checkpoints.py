@@ -38,8 +38,20 @@ class Checkpoints:
         try:
             with np.load(self._path, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
-            return json.loads(str(arrays.pop("facts"))), arrays
-        except (zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError) as error:
+            standing = json.loads(str(arrays.pop("standing")))
+            if sorted(arrays) != standing["arrays"]:
+                raise ValueError("arrays are missing")
+            return standing["facts"], arrays
+        # the last two: a flipped bit asks for a password or for another version of zip
+        except (
+            zipfile.BadZipFile,
+            OSError,
+            ValueError,
+            KeyError,
+            EOFError,
+            RuntimeError,
+            NotImplementedError,
+        ) as error:
             warn(f"{self._path}: can't be read ({error}); the work begins anew")
             return None
 
@@ -51,7 +63,8 @@ class Checkpoints:
         """Replace the checkpoint, whole or not at all."""
         started = time.monotonic()
         with atomic(self._path) as partial, partial.open("wb") as file:
-            np.savez(file, facts=np.array(json.dumps(dict(facts))), **arrays)
+            standing = {"facts": dict(facts), "arrays": sorted(arrays)}
+            np.savez(file, standing=np.array(json.dumps(standing)), **arrays)
         self._saved()
         self._last = time.monotonic()
         self._cost = self._last - started

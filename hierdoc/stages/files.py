@@ -18,8 +18,11 @@ PARTIAL = ".partial"  # what a file's name ends in until the file is whole
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block ends well, sync it and rename it to `path`."""
-    partial = path.with_name(path.name + PARTIAL)
+    """Yield a temporary path beside `path`; when the block ends well, sync it and rename it to `path`.
+
+    It is this process's own, so that two that write the same file leave one of the two whole files.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
     try:
         yield partial
         with partial.open("rb") as file:
@@ -48,6 +51,18 @@ def read_object(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise HierdocError(f"{path}: must be a JSON object, but is {type(value).__name__} instead")
     return value
+
+
+def check_unicode(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that a manifest can't name and Parquet can't open.
+
+    Raises:
+        HierdocError: its bytes are not of the file system's encoding.
+    """
+    try:
+        os.fspath(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise HierdocError(f"{os.fspath(path)!r}: must be Unicode, but has other bytes in its name") from None
 
 
 def sha256_of(path: Path) -> str:

@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from hierdoc.errors import HierdocError
-from hierdoc.progress import say
-from hierdoc.stages.files import PARTIAL, lock, read_object, sha256_of, write_json
+from hierdoc.progress import say, warn
+from hierdoc.stages.files import PARTIAL, check_unicode, lock, read_object, sha256_of, write_json
 
 SCHEMA_VERSION = 2
 MANIFEST, STARTED, TIMINGS, CHECKPOINT = "manifest.json", "started.json", "timings.json", "checkpoint.npz"
@@ -73,7 +74,7 @@ class OpenStage:
         self._parameters, self._parents = parameters, parents
         self._lock = held
         self._began = time.monotonic()
-        self._earlier = read_object(path / TIMINGS) if (path / TIMINGS).exists() else {}
+        self._earlier = _earlier_timings(path / TIMINGS)
 
     def note_time(self, timings: Mapping[str, float] | None = None) -> None:
         """Write timings.json as it is by now: together with earlier, interrupted runs, as far as their work was kept."""
@@ -116,7 +117,7 @@ def is_finished(run: str | os.PathLike[str], name: str) -> bool:
     """Return whether the stage `name` of `run` has a manifest, of whatever parameters.
 
     Raises:
-        HierdocError: `run` is a file.
+        HierdocError: `run` is a file, or not Unicode.
     """
     _check_run(Path(run))
     return (Path(run) / name / MANIFEST).exists()
@@ -139,7 +140,7 @@ def begin(
         overwrite: remove what is there and begin anew.
 
     Raises:
-        HierdocError: `run` is a file; the stage is finished with other parameters or from other parents; the directory
+        HierdocError: `run` is a file, or not Unicode; the stage is finished with other parameters or from other parents; the directory
             holds files of another origin; two parents come from different runs of their common parent.
     """
     run = Path(run)
@@ -163,10 +164,24 @@ def begin(
             return _finished_before(run, name, wanted, fingerprints)
         _keep_or_remove(path, started := _what_is_made(wanted, fingerprints))
         path.mkdir(parents=True, exist_ok=True)
+        _remove_partials(path)
         write_json(path / STARTED, started)
         stage = OpenStage(path, name, wanted, fingerprints, held)
         until_handed_over.pop_all()
         return stage
+
+
+def _earlier_timings(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        timings = read_object(path)
+        if not all(isinstance(value, (int, float)) for value in timings.values()):
+            raise HierdocError(f"{path}: must hold numbers, but does not")
+    except HierdocError as error:
+        warn(f"{error}; what earlier runs took is not counted")
+        return {}
+    return timings
 
 
 def _finished_before(run: Path, name: str, parameters: dict[str, Any], parents: dict[str, str]) -> FinishedStage:
@@ -191,7 +206,12 @@ def _keep_or_remove(path: Path, started: dict[str, Any]) -> None:
     """Keep the unfinished work at `path` if it is of what is to be `started`, else remove it; say which."""
     if not (path / STARTED).exists():
         return
-    before = read_object(path / STARTED)
+    try:
+        before = read_object(path / STARTED)
+    except HierdocError as error:
+        say(f"{error}; nobody knows what the unfinished work is of, and it is removed")
+        _remove(path)
+        return
     if before == started:
         say(f"{path}: an earlier run did not finish this stage; what it has done is kept")
         return
@@ -208,13 +228,12 @@ def _keep_or_remove(path: Path, started: dict[str, Any]) -> None:
 def command_for(run: str | os.PathLike[str], name: str) -> str:
     """Return the command line that makes the stage `name` of `run`."""
     room, _, rest = name.partition("/")
-    if room == "heads":
-        return (
-            f"python -m hierdoc.train_lstm {run}"
-            if rest == "lstm"
-            else f"python -m hierdoc.train_head {run} --head {rest}"
-        )
-    return f"python -m hierdoc.{room} {'DATA ' if room == 'chunk' else ''}{run}"
+    command = "train_lstm" if name == "heads/lstm" else "train_head" if room == "heads" else room
+    words = ["python", "-m", f"hierdoc.{command}", *(["DATA"] if room == "chunk" else []), str(run)]
+    head = rest.removesuffix("-dev") if room == "evaluate" else rest
+    words += ["--head", head] if head not in ("", "lstm") else []
+    words += ["--split", "dev"] if head != rest else []
+    return shlex.join(words)
 
 
 def read(run: str | os.PathLike[str], name: str) -> FinishedStage:
@@ -225,9 +244,10 @@ def read(run: str | os.PathLike[str], name: str) -> FinishedStage:
         name: the stage's directory under it.
 
     Raises:
-        HierdocError: the stage is missing or unfinished, was written by an older or newer hierdoc, or a file is missing or has
+        HierdocError: `run` is not Unicode; the stage is missing or unfinished, was written by an older or newer hierdoc, or a file is missing or has
             changed. The message gives the command that makes it.
     """
+    check_unicode(run)
     path = Path(run) / name
     make = command_for(run, name)
     if not (path / MANIFEST).exists():
@@ -293,6 +313,7 @@ def _check_same(finished: FinishedStage, wanted: dict[str, Any], parents: dict[s
 
 
 def _check_run(run: Path) -> None:
+    check_unicode(run)
     if run.exists() and not run.is_dir():
         raise HierdocError(f"{run}: the run directory must not be a file")
 
@@ -335,15 +356,25 @@ def _code_sha256() -> str:
 
 def _clear_up(path: Path) -> None:
     """Remove what a finished stage has no use for: what an interruption has left, the checkpoint, what was begun."""
-    for partial in path.glob(f"*{PARTIAL}"):
-        partial.unlink()
+    _remove_partials(path)
     for name in (CHECKPOINT, STARTED):  # in this order: without the second, the directory is no unfinished stage's
         (path / name).unlink(missing_ok=True)
 
 
+def _remove_partials(path: Path) -> None:
+    for partial in path.glob(f"*{PARTIAL}"):
+        partial.unlink()
+
+
 def _remove(path: Path) -> None:
-    (path / MANIFEST).unlink(missing_ok=True)  # first, so that what is left of an interrupted removal is unfinished
-    entries = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
-    if entries:
-        write_json(path / STARTED, {"removing": True})
-    shutil.rmtree(path)
+    """Empty the stage's directory, which may be a link; until all else is gone, it says that it is unfinished."""
+    (path / MANIFEST).unlink(missing_ok=True)
+    if not path.is_dir():
+        return
+    write_json(path / STARTED, {"removing": True})
+    for entry in path.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != STARTED:
+            entry.unlink()
+    (path / STARTED).unlink()

@@ -254,7 +254,6 @@ def test_an_id_that_stands_twice_names_both_places(tmp_path: Path):
     one = csv_file(tmp_path, "id,text,label\na,x,1\nb,y,2\n", "one.csv")
     two = parquet_file(tmp_path, {"id": ["c", "b"], "text": ["x", "y"], "label": ["1", "2"]}, "two.parquet")
     assert refusal([one, two]) == f"{two}: row 2: id 'b' stands twice, first in {one}: row 2"
-    assert refusal([one, one]) == f"{one}: row 1: id 'a' stands twice, first in {one}: row 1"
     frame = pd.DataFrame({"id": [1, "1"], "text": ["x", "y"], "label": ["1", "2"]})
     assert refusal(frame) == "the DataFrame: row 2: id '1' stands twice, first in the DataFrame: row 1"
 
@@ -345,6 +344,22 @@ def test_a_path_that_is_not_a_data_file_is_refused(name: str, message: str, tmp_
         assert refusal(data) == f"{tmp_path / name}: {message}"
         with pytest.raises(HierdocError):
             data_sha256(data)
+
+
+def test_a_table_that_is_named_twice_is_refused(tmp_path: Path):
+    path = csv_file(tmp_path, "id,text,label\n1,cat,a\n")
+    (tmp_path / "link.csv").symlink_to(path)
+    for again in (path, path.parent / ".." / path.parent.name / path.name, tmp_path / "link.csv"):
+        assert refusal([path, again]) == f"{again}: is named twice, first as {path}"
+
+
+@pytest.mark.parametrize("kind", [pa.date32(), pa.timestamp("us")])
+def test_a_date_that_no_calendar_has_is_refused(kind: pa.DataType, tmp_path: Path):
+    days = pa.array([0, 9_999_999], pa.int32()).cast(pa.date32())  # the last is in the year 29349
+    path = parquet_file(tmp_path, {"id": ["1", "2"], "text": ["cat", "dog"], "label": days.cast(kind)})
+    assert (
+        refusal(path) == f"{path}: column 'label' has a value after row 0 that can't be read: date value out of range"
+    )
 
 
 def test_no_paths_at_all_are_refused():

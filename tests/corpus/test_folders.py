@@ -81,10 +81,11 @@ def test_text_files_by_name_are_documents_without_a_class(texts: Path, monkeypat
 
 
 def test_text_files_and_tables_together_are_numbered_by_document(texts: Path, tmp_path: Path):
-    table = tmp_path / "t.csv"
+    table, other = tmp_path / "t.csv", tmp_path / "u.csv"
     table.write_text("text\na\nb\n")
+    other.write_text("text\na\nb\n")
     one = str(texts / "b/2.txt")
-    assert documents([table, one, table], Columns()).doc_ids == ["1", "2", one, "4", "5"]
+    assert documents([table, one, other], Columns()).doc_ids == ["1", "2", one, "4", "5"]
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path):

@@ -83,3 +83,13 @@ def test_a_split_file_is_looked_at_before_the_near_duplicates(tmp_path: Path, mo
     monkeypatch.setattr("hierdoc.corpus.split_documents.near_duplicate_groups", lambda texts: pytest.fail("too late"))
     with pytest.raises(Exception, match="no such split file"):
         split_documents(Documents(["a"], ["x"], ["y"]), tmp_path / "none.csv", 0)
+
+
+def test_ids_in_a_message_are_in_quotes_so_that_it_stays_one_line(capsys):
+    ids = ["a\nerror: x", "b\x1b[2J", "c" * 1000]
+    split_documents(Documents(ids, ["the same text"] * 3, ["x", "y", "x"]), (0.8, 0.1, 0.1), seed=0)
+    warning = capsys.readouterr().err.splitlines()[-1]
+    assert warning == (
+        "warning: 1 groups of near-duplicates have conflicting labels: "
+        f"'a\\nerror: x' is 'x', 'b\\x1b[2J' is 'y', '{'c' * 59}…' is 'x'"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -321,6 +322,15 @@ def test_an_unknown_name_lists_the_choices(name: str, tmp_path: Path, monkeypatc
         find_encoder(name)
     for choice in ("minilm", "directory", "random:CONFIG.json"):
         assert choice in str(error.value)
+
+
+def test_a_path_that_no_manifest_can_name_is_refused(tmp_path: Path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path / "encoder") + b"\xff"))
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({**CONFIG, "vocab_size": 5}))
+    (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
+    with pytest.raises(HierdocError, match="must be Unicode, but has other bytes in its name"):
+        find_encoder(f"random:{folder / 'config.json'}")
 
 
 def test_random_wants_a_configuration_and_a_vocabulary_beside_it(tmp_path: Path):

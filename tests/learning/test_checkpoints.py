@@ -57,6 +57,17 @@ def test_a_damaged_checkpoint_is_told_of_and_not_used(tmp_path: Path, damage: st
     assert error.startswith(f"warning: {path}: can't be read (") and error.endswith("; the work begins anew\n")
 
 
+def test_any_flipped_bit_of_the_directory_is_told_of_or_changes_nothing(tmp_path: Path, capsys):
+    Checkpoints(tmp_path).save(FACTS, {"a": np.arange(6.0), "b": np.arange(3)})
+    path = tmp_path / CHECKPOINT
+    whole = path.read_bytes()
+    for place in range(whole.index(b"PK\1\2"), len(whole)):  # what lies before it is under checksums
+        for bit in range(8):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+            loaded = Checkpoints(tmp_path).load()
+            assert loaded is None or (loaded[0] == FACTS and loaded[1].keys() == {"a", "b"})
+
+
 def test_an_interrupted_save_leaves_the_earlier_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     keeper = Checkpoints(tmp_path)
     keeper.save({"n": 1}, {})

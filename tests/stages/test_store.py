@@ -186,6 +186,28 @@ def test_seconds_are_summed_and_memory_is_the_most_over_interrupted_runs(tmp_pat
     assert timings == {"seconds": 9.0, "peak_memory_mib": 50.0, "num_processes": 2, "rate": 1.5}
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"seconds": "long"}'])
+def test_damaged_timings_do_not_keep_a_stage_from_going_on(content: str, tmp_path: Path, capsys):
+    stage = begin(tmp_path, "embed", PARAMETERS, {})
+    (stage.path / "vectors-00000.parquet").write_bytes(b"piece")
+    (stage.path / "timings.json").write_text(content)
+    stage = begin(tmp_path, "embed", PARAMETERS, {})
+    assert "timings.json: " in capsys.readouterr().err
+    assert list(stage.finish({}).manifest["files"]) == ["vectors-00000.parquet"]
+    assert json.loads((stage.path / "timings.json").read_text())["num_processes"] == 1
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_unfinished_work_that_nobody_knows_of_is_removed_aloud(content: str, tmp_path: Path, capsys):
+    stage = begin(tmp_path, "embed", PARAMETERS, {})
+    (stage.path / "vectors-00000.parquet").write_bytes(b"piece")
+    (stage.path / "started.json").write_text(content)
+    stage = begin(tmp_path, "embed", PARAMETERS, {})
+    assert [path.name for path in stage.path.iterdir()] == ["started.json"]
+    error = capsys.readouterr().err
+    assert error.startswith(f"{stage.path / 'started.json'}: ") and error.endswith("is removed\n")
+
+
 def test_a_finished_stage_keeps_no_checkpoint_even_when_it_was_stopped_while_clearing_up(tmp_path: Path):
     stage = begin(tmp_path, "embed", PARAMETERS, {})
     (stage.path / store.CHECKPOINT).write_bytes(b"standing")
@@ -249,6 +271,13 @@ def test_a_run_that_is_a_file_is_refused(tmp_path: Path):
     assert run.read_text() == "id,text\n"
 
 
+def test_a_run_whose_name_is_not_unicode_is_refused_before_anything_is_made(tmp_path: Path):
+    run = Path(os.fsdecode(os.fsencode(tmp_path / "run") + b"\xff"))
+    wanted = f"{str(run)!r}: must be Unicode, but has other bytes in its name"
+    assert refusal(begin, run, "chunk", {}, {}) == refusal(read, run, "chunk") == wanted
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("name", "command"),
     [
@@ -257,6 +286,9 @@ def test_a_run_that_is_a_file_is_refused(tmp_path: Path):
         ("embed", "python -m hierdoc.embed {run}"),
         ("heads/lstm", "python -m hierdoc.train_lstm {run}"),
         ("evaluate/lstm", "python -m hierdoc.evaluate {run}"),
+        ("evaluate/lstm-dev", "python -m hierdoc.evaluate {run} --split dev"),
+        ("heads/mean", "python -m hierdoc.train_head {run} --head mean"),
+        ("evaluate/mean-dev", "python -m hierdoc.evaluate {run} --head mean --split dev"),
     ],
 )
 def test_a_missing_or_unfinished_stage_gives_the_command_that_makes_it(name: str, command: str, tmp_path: Path):
@@ -264,6 +296,11 @@ def test_a_missing_or_unfinished_stage_gives_the_command_that_makes_it(name: str
     assert refusal(read, tmp_path, name) == f"{tmp_path / name}: this stage is missing; make it with: {command}"
     begin(tmp_path, name, {}, {})
     assert refusal(read, tmp_path, name) == f"{tmp_path / name}: this stage is not finished; make it with: {command}"
+
+
+def test_the_command_that_is_named_can_be_copied_when_the_run_has_a_space_in_its_name(tmp_path: Path):
+    wanted = f"make it with: python -m hierdoc.embed '{tmp_path / 'my run'}'"
+    assert refusal(read, tmp_path / "my run", "embed").endswith(wanted)
 
 
 @pytest.mark.parametrize("name", ["heads/lstm", "heads/another", "evaluate/lstm", "embed"])
@@ -411,9 +448,9 @@ def test_a_crash_just_after_the_manifest_leaves_a_finished_stage(tmp_path: Path)
 
 def test_what_an_interrupted_removal_leaves_is_not_taken_for_a_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = make(tmp_path).path
+    (path / "folder").mkdir()
 
     def interrupted(folder: Path) -> None:
-        (folder / "b.json").unlink()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(store.shutil, "rmtree", interrupted)
@@ -426,9 +463,42 @@ def test_what_an_interrupted_removal_leaves_is_not_taken_for_a_stage(tmp_path: P
     assert isinstance(stage, OpenStage)
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_removal_that_was_stopped_at_any_file_goes_on(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make(tmp_path)
+    unlink, count = Path.unlink, [0]
+
+    def stopped(path: Path, missing_ok: bool = False) -> None:
+        if not path.name.endswith(".partial"):
+            count[0] += 1
+            if count[0] > number:
+                raise KeyboardInterrupt
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        begin(tmp_path, "chunk", PARAMETERS, {}, overwrite=True)
+    monkeypatch.undo()
+    assert "is not finished" in refusal(read, tmp_path, "chunk")
+    assert [entry.name for entry in begin(tmp_path, "chunk", PARAMETERS, {}).path.iterdir()] == ["started.json"]
+
+
+def test_a_stage_whose_directory_is_a_link_is_made_again_where_the_link_leads(tmp_path: Path):
+    (tmp_path / "large_disk").mkdir()
+    (tmp_path / "chunk").symlink_to(tmp_path / "large_disk", target_is_directory=True)
+    make(tmp_path)
+    again = make(tmp_path, overwrite=True, content=b"other")
+    assert read(tmp_path, "chunk").fingerprint == again.fingerprint
+    assert (tmp_path / "chunk").is_symlink()
+    assert (tmp_path / "large_disk" / "a-00000.parquet").read_bytes() == b"other"
+
+
 def test_partial_files_of_a_killed_run_are_no_part_of_the_stage(tmp_path: Path):
     stage = begin(tmp_path, "chunk", PARAMETERS, {})
-    (stage.path / "a.parquet.partial").write_bytes(b"half")
+    (stage.path / "a.parquet.7.partial").write_bytes(b"half")
+    stage = begin(tmp_path, "chunk", PARAMETERS, {})
+    assert [path.name for path in stage.path.iterdir()] == ["started.json"], "kills do not fill the disk"
+    (stage.path / "a.parquet.8.partial").write_bytes(b"half")
     (stage.path / "a.parquet").write_bytes(b"whole")
     assert list(stage.finish({}).manifest["files"]) == ["a.parquet"]
 
@@ -444,6 +514,28 @@ def test_atomic_writes_all_or_leaves_what_was_there(tmp_path: Path):
         1 / 0
     assert path.read_bytes() == b"one"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_two_processes_that_write_one_file_leave_one_of_the_two_whole(tmp_path: Path):
+    path = tmp_path / "predictions.csv"
+    code = """
+import sys
+from pathlib import Path
+from hierdoc.stages.files import atomic
+with atomic(Path(sys.argv[1])) as partial, partial.open("w") as file:
+    file.write("the other's first half, "), file.flush(), print("begun", flush=True), sys.stdin.read()
+    file.write("the other's second half")
+"""
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout.readline() == "begun\n"
+    with files.atomic(path) as partial:
+        partial.write_text("all of mine")
+    assert path.read_text() == "all of mine"
+    other.communicate()
+    assert other.returncode == 0 and path.read_text() == "the other's first half, the other's second half"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("value", [float("nan"), [1.0, float("inf")]])
