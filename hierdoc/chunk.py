@@ -76,6 +76,7 @@ def chunk_documents(
 
     Raises:
         HierdocError: the data, the split, the encoder or a number is not as it must be.
+        HierdocFailure: the data changed while they were read.
     """
     check_seed(seed)
     source_of_split = parse_split(split, split_column)
@@ -86,8 +87,9 @@ def chunk_documents(
         raise HierdocError(f"{run}: the run directory must not be inside the folder that is read")
     id_column = id_column or ("id" if sources.folder else None)
     columns = Columns(text=text_column, label=label_column, id=id_column, split=split_column)
+    read = sources.parameters()
     parameters = {
-        **sources.parameters(),
+        **read,
         "columns": asdict(columns),
         "split": _split_parameter(source_of_split, split, split_column),
         "encoder_sha256": source.sha256,
@@ -100,6 +102,7 @@ def chunk_documents(
     # What is wrong with the data is told before anything is removed.
     if not store.is_finished(run, "chunk") or overwrite:
         documents = read_documents(sources, columns)
+        sources.check_unchanged(read)
         decided, found = _split_and_check(documents, source_of_split, seed)
     stage = store.begin(run, "chunk", parameters, {}, overwrite)
     if isinstance(stage, store.FinishedStage):

@@ -62,13 +62,11 @@ def finetune_encoder(
         HierdocError: the chunk stage is missing; an argument is out of range; weights of the encoder are missing.
         HierdocFailure: the loss became infinite.
     """
-    from hierdoc.engines.precision import resolve_precision
-
     chunk = store.read(run, "chunk")
-    _check(epochs, learning_rate, chunks_per_document, class_weight)
+    precision = check_arguments(
+        epochs, learning_rate, precision, freeze_embeddings, trainable_layers, chunks_per_document, class_weight
+    )
     check_seed(seed)
-    if epochs == 0:
-        _check_no_training(learning_rate, freeze_embeddings, trainable_layers, chunks_per_document)
     source = find_encoder(chunk.details["encoder"])
     if source.sha256 != chunk.parameters["encoder_sha256"]:
         raise HierdocError(
@@ -86,7 +84,7 @@ def finetune_encoder(
     parameters = {
         "epochs": epochs,
         "learning_rate": learning_rate,
-        "precision": resolve_precision(precision),
+        "precision": precision,
         "freeze_embeddings": freeze_embeddings,
         "trainable_layers": trainable_layers,
         "chunks_per_document": chunks_per_document,
@@ -120,7 +118,22 @@ def finetune_encoder(
     return stage.finish({"best_epoch": best_epoch, **reading}, timings)
 
 
-def _check(epochs: int, learning_rate: float | None, chunks_per_document: int | None, class_weight: str) -> None:
+def check_arguments(
+    epochs: int,
+    learning_rate: float | None,
+    precision: str,
+    freeze_embeddings: bool,
+    trainable_layers: int | None,
+    chunks_per_document: int | None,
+    class_weight: str,
+) -> str:
+    """Return the precision in use, after checking what can be checked without the chunks and their encoder.
+
+    Raises:
+        HierdocError: an argument is out of range, or has no effect.
+    """
+    from hierdoc.engines.precision import resolve_precision
+
     if epochs < 0:
         raise HierdocError(f"`epochs` must be at least 0, but is {epochs} instead")
     if learning_rate is not None and not 0 < learning_rate < 1:
@@ -129,6 +142,9 @@ def _check(epochs: int, learning_rate: float | None, chunks_per_document: int | 
         raise HierdocError(f"`chunks_per_document` must be at least 1, but is {chunks_per_document} instead")
     if class_weight not in CLASS_WEIGHTS:
         raise HierdocError(f"`class_weight` must be one of {', '.join(CLASS_WEIGHTS)}, but is {class_weight!r} instead")
+    if epochs == 0:
+        _check_no_training(learning_rate, freeze_embeddings, trainable_layers, chunks_per_document)
+    return resolve_precision(precision)
 
 
 def _check_no_training(

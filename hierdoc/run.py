@@ -53,6 +53,9 @@ def run_pipeline(
     Raises:
         HierdocError, HierdocFailure: as the stages.
     """
+    finetune.check_arguments(
+        epochs, learning_rate, precision, freeze_embeddings, trainable_layers, chunks_per_document, class_weight
+    )
     say(f"{run}: 1/5 chunk")
     chunk.chunk_documents(
         data, run, text_column, label_column, id_column, labels_file, format, encoding, split, split_column, encoder,

@@ -70,6 +70,7 @@ def make_split_files(
 
     Raises:
         HierdocError: the data or an argument is not as it must be; a file's name is not Unicode; the files exist already.
+        HierdocFailure: the data changed while they were read.
     """
     check_seed(seed)
     source = splits.parse_split(split, split_column)
@@ -89,15 +90,15 @@ def make_split_files(
     facts: dict[str, Any] = {
         "command": _command(sources, out, columns, labels_file, format, split, folds, seed),
         "data": [
-            {"file": name, "sha256": digest}
-            for name, digest in zip(_names(sources), read.pop("data_sha256"), strict=True)
+            {"file": name, "sha256": digest} for name, digest in zip(_names(sources), read["data_sha256"], strict=True)
         ],
-        **{name: value for name, value in read.items() if value is not None},
+        **{name: value for name, value in read.items() if name != "data_sha256" and value is not None},
         "columns": asdict(columns),
         "split": f"column {split_column}" if source is None else "/".join(map(str, source)),
         "seed": seed,
     }
     documents = read_documents(sources, columns)
+    sources.check_unchanged(read)
     decided = split_documents(documents, source, seed)
     check_labels(documents.labels, decided.split_of)
     assignments = {"split.csv": decided.split_of}

@@ -95,6 +95,27 @@ def test_a_file_that_may_not_be_read_is_exit_2(texts: Path, tmp_path: Path, tiny
     assert capsys.readouterr().err == f"error: {data}: can't be read: Permission denied\n"
 
 
+@pytest.mark.parametrize("what", ["table", "folder"])
+def test_data_that_change_while_they_are_read_make_no_stage(
+    what: str, texts: Path, tmp_path: Path, tiny_encoder: str, monkeypatch, capsys
+):
+    table = write_csv(tmp_path / "d.csv", tiny_rows())
+    data, file = (texts, texts / "b" / "1.txt") if what == "folder" else (table, table)
+    real = chunk.read_documents
+
+    def read_what_is_being_written(*arguments):
+        file.write_text(file.read_text().replace("ran", "swam"))
+        return real(*arguments)
+
+    monkeypatch.setattr(chunk, "read_documents", read_what_is_being_written)
+    words = [str(data), str(tmp_path / "run"), "--encoder", tiny_encoder, "--chunk-size", "5"]
+    assert chunk.main(words) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        f"failed: {data}: changed while it was read; try again when nobody writes to it"
+    ]
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("labels", "order"),
     [

@@ -26,6 +26,7 @@ from hierdoc import (
     finetune_encoder,
     predict,
     predict_documents,
+    run_pipeline,
     train_lstm,
     train_lstm_head,
 )
@@ -368,6 +369,21 @@ def test_a_wrong_argument_leaves_finished_training_as_it_was_even_with_overwrite
     for arguments in ({"trainable_layers": 99}, {"epochs": 0, "learning_rate": 0.1}, {"seed": -1}):
         with pytest.raises(HierdocError):
             finetune_encoder(run, **arguments, overwrite=True)
+    assert stage_files(run) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"epochs": -1}, {"learning_rate": 2.0}, {"precision": "float16"}, {"class_weight": "balancd"}, {"chunks_per_document": 0}],
+)  # fmt: skip
+def test_what_is_wrong_for_a_later_stage_is_told_before_run_makes_the_first_again(
+    arguments: dict, tiny_run: Path, tiny_csv: Path, tiny_encoder: str, tmp_path: Path
+):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    before = stage_files(run)
+    with pytest.raises(HierdocError, match=f"`{next(iter(arguments))}` must be"):
+        run_pipeline(tiny_csv, run, id_column="id", encoder=tiny_encoder, chunk_size=8, overwrite=True, **arguments)
     assert stage_files(run) == before
 
 

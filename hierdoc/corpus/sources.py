@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Union
 
 from hierdoc.corpus.compression import decompressed
-from hierdoc.errors import HierdocError
+from hierdoc.errors import HierdocError, HierdocFailure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,6 +107,20 @@ class Sources:
             "encoding": self.encoding if texts and self.encoding != "utf-8" else None,
             "labels_file": self.labels and {"format": self.labels.format, "sha256": self.labels.sha256()},
         }
+
+    def check_unchanged(self, before: dict[str, Any]) -> None:
+        """Check after reading that the files still are what `parameters` returned `before`; a DataFrame is taken to be.
+
+        Raises:
+            HierdocError: a file is gone.
+            HierdocFailure: a file has changed.
+        """
+        if self.files[0].format == FRAME or (now := self.parameters()) == before:
+            return
+        pairs = zip(before["data_sha256"], now["data_sha256"], self.files)
+        changed = [source.name for one, other, source in pairs if one != other]
+        name = self.folder or (changed[0] if changed else self)
+        raise HierdocFailure(f"{name}: changed while it was read; try again when nobody writes to it")
 
     def hold(self, path: Path) -> bool:
         """Return whether `path` is one of the files, or inside the folder."""
