@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hierdoc.errors import HierdocError
+from hierdoc.errors import HierdocError, HierdocFailure
 from hierdoc.progress import say, warn
 from hierdoc.stages.files import PARTIAL, check_unicode, lock, read_object, sha256_of, write_json
 
@@ -77,7 +77,12 @@ class OpenStage:
         self._earlier = _earlier_timings(path / TIMINGS)
 
     def note_time(self, timings: Mapping[str, float] | None = None) -> None:
-        """Write timings.json as it is by now: together with earlier, interrupted runs, as far as their work was kept."""
+        """Write timings.json as it is by now: together with earlier, interrupted runs, as far as their work was kept.
+
+        Raises:
+            HierdocFailure: the directory is another process's by now.
+        """
+        self._check_ours()
         own = {
             "seconds": round(self._earlier.get("seconds", 0) + time.monotonic() - self._began, 3),
             "peak_memory_mib": round(max(self._earlier.get("peak_memory_mib", 0), peak_memory_mib()), 1),
@@ -85,8 +90,17 @@ class OpenStage:
         }
         write_json(self.path / TIMINGS, {**own, **(timings or {})})
 
+    def _check_ours(self) -> None:
+        lock_file = Path(self._lock.name)
+        if lock_file.exists() and not os.path.samestat(lock_file.stat(), os.fstat(self._lock.fileno())):
+            raise HierdocFailure(f"{self.path}: was removed, and another process has begun it again")
+
     def finish(self, details: Mapping[str, Any], timings: Mapping[str, float] | None = None) -> FinishedStage:
-        """Hash the files, write timings.json and, last, the manifest; return the finished stage."""
+        """Hash the files, write timings.json and, last, the manifest; return the finished stage.
+
+        Raises:
+            HierdocFailure: as `note_time`.
+        """
         own_files = (MANIFEST, STARTED, TIMINGS, CHECKPOINT)
         names = sorted(
             entry.name

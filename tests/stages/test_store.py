@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hierdoc.errors import HierdocError
+from hierdoc.errors import HierdocError, HierdocFailure
 from hierdoc.stages import files, store
 from hierdoc.stages.store import FinishedStage, OpenStage, begin, read
 
@@ -585,6 +585,16 @@ def test_a_second_process_is_told_who_writes_the_stage(tmp_path: Path):
         wanted = f"{tmp_path / name}: process {os.getpid()} is writing this stage; wait for it, or stop it"
         assert (wanted in done.stderr) == (name == "embed"), done.stderr
     assert (stage.path / store.STARTED).exists()
+
+
+def test_a_stage_that_was_removed_and_begun_again_is_not_finished_by_the_first_process(tmp_path: Path):
+    stage = begin(tmp_path / "run", "embed", PARAMETERS, {})
+    shutil.rmtree(tmp_path / "run")
+    again = begin(tmp_path / "run", "embed", {**PARAMETERS, "overlap": 1}, {})
+    (again.path / "vectors-00000.parquet").write_bytes(b"of the second")
+    with pytest.raises(HierdocFailure, match="embed: was removed, and another process has begun it again"):
+        stage.finish({})
+    assert again.finish({}).parameters["overlap"] == 1
 
 
 def test_weights_can_be_read_by_those_who_may_read_the_rest(tmp_path: Path):
