@@ -74,7 +74,7 @@ def make(case: str, data: str) -> float:
 def measure(data: str, run: str) -> dict:
     """Return what chunking one file took, in this process."""
     from hierdoc.chunk import chunk_documents
-    from hierdoc.stages.store import peak_memory_mib
+    from hierdoc.stages.provenance import peak_memory_mib
 
     before, started = peak_memory_mib(), time.perf_counter()
     stage = chunk_documents(data, run)

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from hierdoc.corpus.duplicates import near_duplicate_groups
-from hierdoc.stages.store import peak_memory_mib
+from hierdoc.stages.provenance import peak_memory_mib
 
 
 def words(rng: random.Random, count: int) -> str:

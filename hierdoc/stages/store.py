@@ -8,15 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
-import resource
 import shlex
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,11 +20,11 @@ from typing import Any
 
 from hierdoc.errors import HierdocError, HierdocFailure
 from hierdoc.progress import say, warn
+from hierdoc.stages import provenance
 from hierdoc.stages.files import PARTIAL, check_unicode, lock, read_object, sha256_of, write_json
 
 SCHEMA_VERSION = 2
 MANIFEST, STARTED, TIMINGS, CHECKPOINT = "manifest.json", "started.json", "timings.json", "checkpoint.npz"
-VERSIONS_OF = ("hierdoc", "tensorflow", "tf-keras", "bert-for-tf2", "tokenizers", "numpy", "pyarrow", "scikit-learn")
 
 
 @dataclass(frozen=True)
@@ -85,7 +80,7 @@ class OpenStage:
         self._check_ours()
         own = {
             "seconds": round(self._earlier.get("seconds", 0) + time.monotonic() - self._began, 3),
-            "peak_memory_mib": round(max(self._earlier.get("peak_memory_mib", 0), peak_memory_mib()), 1),
+            "peak_memory_mib": round(max(self._earlier.get("peak_memory_mib", 0), provenance.peak_memory_mib()), 1),
             "num_processes": self._earlier.get("num_processes", 0) + 1,
         }
         write_json(self.path / TIMINGS, {**own, **(timings or {})})
@@ -119,7 +114,7 @@ class OpenStage:
             "details": dict(details),
         }
         manifest["fingerprint"] = _fingerprint(manifest)
-        manifest["versions"] = _versions()
+        manifest["versions"] = provenance.versions_and_commit()
         self.note_time(timings)
         write_json(self.path / MANIFEST, manifest)
         _clear_up(self.path)
@@ -211,8 +206,8 @@ def _what_is_made(parameters: dict[str, Any], parents: dict[str, str]) -> dict[s
         "parameters": parameters,
         "parents": parents,
         "schema_version": SCHEMA_VERSION,
-        "versions": _package_versions(),
-        "code_sha256": _code_sha256(),  # not the commit, which changes with files that are no code
+        "versions": provenance.package_versions(),
+        "code_sha256": provenance.code_sha256(),  # not the commit, which changes with files that are no code
     }
 
 
@@ -308,12 +303,6 @@ def check_common_ancestry(run: Path, parents: Mapping[str, FinishedStage]) -> No
                 )
 
 
-def peak_memory_mib() -> float:
-    """Return the most memory this process has held so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1024 if sys.platform != "darwin" else peak / 1024 / 1024
-
-
 def _check_same(finished: FinishedStage, wanted: dict[str, Any], parents: dict[str, str]) -> None:
     for key in sorted(wanted.keys() | finished.parameters.keys()):
         if wanted.get(key) != finished.parameters.get(key):
@@ -340,32 +329,6 @@ def _short(value: Any) -> str:
 def _fingerprint(manifest: Mapping[str, Any]) -> str:
     text = json.dumps(manifest, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _package_versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for name in VERSIONS_OF:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return versions
-
-
-def _versions() -> dict[str, str]:
-    versions = _package_versions()
-    root = Path(__file__).parents[2]
-    if (root / ".git").exists():
-        with contextlib.suppress(OSError, subprocess.CalledProcessError):
-            command = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"]
-            versions["commit"] = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    return versions
-
-
-def _code_sha256() -> str:
-    root = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(f"{path.relative_to(root)}\0{sha256_of(path)}\n".encode())
-    return digest.hexdigest()
 
 
 def _clear_up(path: Path) -> None:

@@ -16,7 +16,7 @@ from conftest import VOCAB, WORDS
 CODE = """
 import json, sys
 from hierdoc.chunk import chunk_documents
-from hierdoc.stages.store import peak_memory_mib
+from hierdoc.stages.provenance import peak_memory_mib
 stage = chunk_documents(sys.argv[1], sys.argv[2], split_column="split", encoder=sys.argv[3], chunk_size=32)
 print(json.dumps([stage.details["num_tokens"], peak_memory_mib()]))
 """

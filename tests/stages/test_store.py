@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from hierdoc.errors import HierdocError, HierdocFailure
-from hierdoc.stages import files, store
+from hierdoc.stages import files, provenance, store
 from hierdoc.stages.store import FinishedStage, OpenStage, begin, read
 
 PARAMETERS = {"chunk_size": 200, "overlap": 0, "columns": {"text": "text", "id": None}, "data": ["x", "y"]}
@@ -141,11 +141,11 @@ def test_an_unfinished_stage_goes_on_from_its_pieces(tmp_path: Path, capsys):
     assert list(again.finish({}).manifest["files"]) == ["vectors-00000.parquet"]
 
 
-@pytest.mark.parametrize("changed", ["_package_versions", "_code_sha256"])
+@pytest.mark.parametrize("changed", ["package_versions", "code_sha256"])
 def test_unfinished_work_of_another_version_of_the_code_is_removed(changed: str, tmp_path: Path, monkeypatch, capsys):
     stage = begin(tmp_path, "embed", PARAMETERS, {})
     (stage.path / "vectors-00000.parquet").write_bytes(b"piece")
-    monkeypatch.setattr(store, changed, lambda: "other")
+    monkeypatch.setattr(provenance, changed, lambda: "other")
     again = begin(tmp_path, "embed", PARAMETERS, {})
     assert [path.name for path in again.path.iterdir()] == ["started.json"]
     wanted = f"{tmp_path / 'embed'}: unfinished work made by another version of the code is removed\n"
@@ -155,7 +155,7 @@ def test_unfinished_work_of_another_version_of_the_code_is_removed(changed: str,
 def test_the_hash_of_the_code_is_that_of_the_package_wherever_it_lies(tmp_path: Path):
     root = Path(store.__file__).parents[1]
     shutil.copytree(root, tmp_path / "hierdoc", ignore=shutil.ignore_patterns("__pycache__"))
-    code = "from hierdoc.stages import store; print(store._code_sha256())"
+    code = "from hierdoc.stages import provenance; print(provenance.code_sha256())"
 
     def in_copy() -> str:
         environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
@@ -164,16 +164,16 @@ def test_the_hash_of_the_code_is_that_of_the_package_wherever_it_lies(tmp_path: 
         )
         return done.stdout.strip()
 
-    assert in_copy() == store._code_sha256()
+    assert in_copy() == provenance.code_sha256()
     with (tmp_path / "hierdoc/chunking/windows.py").open("a") as file:
         file.write("# other\n")
-    assert len(in_copy()) == 64 and in_copy() != store._code_sha256()
+    assert len(in_copy()) == 64 and in_copy() != provenance.code_sha256()
 
 
 def test_seconds_are_summed_and_memory_is_the_most_over_interrupted_runs(tmp_path: Path, monkeypatch):
     now, memory = [100.0], [50.0]
     monkeypatch.setattr(store.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(store, "peak_memory_mib", lambda: memory[0])
+    monkeypatch.setattr(provenance, "peak_memory_mib", lambda: memory[0])
     stage = begin(tmp_path, "embed", PARAMETERS, {})
     now[0] += 7
     stage.note_time()
@@ -553,7 +553,7 @@ def test_json_is_readable_utf8(tmp_path: Path):
 
 
 def test_the_peak_memory_is_in_mebibytes():
-    assert 10 < store.peak_memory_mib() < 1_000_000
+    assert 10 < provenance.peak_memory_mib() < 1_000_000
 
 
 def test_an_edited_manifest_is_refused(tmp_path: Path):

@@ -1,0 +1,51 @@
+"""What a stage was made by: versions, the commit, the code; and the memory that it took."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import platform
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+from hierdoc.stages.files import sha256_of
+
+VERSIONS_OF = ("hierdoc", "tensorflow", "tf-keras", "bert-for-tf2", "tokenizers", "numpy", "pyarrow", "scikit-learn")
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide what a stage holds."""
+    versions = {"python": platform.python_version()}
+    for name in VERSIONS_OF:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
+
+
+def versions_and_commit() -> dict[str, str]:
+    """Return the versions and, in a git checkout, its commit (with "+changes" where files differ from it)."""
+    versions = package_versions()
+    root = Path(__file__).parents[2]
+    if (root / ".git").exists():
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            command = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"]
+            versions["commit"] = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return versions
+
+
+def code_sha256() -> str:
+    """Return one hash of the package's own code, in hex."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root)}\0{sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def peak_memory_mib() -> float:
+    """Return the most memory this process has held so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1024 if sys.platform != "darwin" else peak / 1024 / 1024
