@@ -45,7 +45,8 @@ def run_pipeline(
 ) -> store.FinishedStage:
     """Run the five stages one after the other, each as its own command does; return evaluate's.
 
-    Finished stages with the same parameters are skipped, so the same call goes on where it was stopped. `epochs` and
+    Finished stages with the same parameters are skipped, so the same call goes on where it was stopped. `overwrite` makes
+    the chunk stage again and then removes the later ones. `epochs` and
     `learning_rate` are the encoder's, `precision` is finetune's and embed's, `deterministic` is both trainings', and `seed` is
     everyone's. The arguments
     are those of `chunk_documents` and `finetune_encoder`.
@@ -61,20 +62,23 @@ def run_pipeline(
         data, run, text_column, label_column, id_column, labels_file, format, encoding, split, split_column, encoder,
         chunk_size, overlap, max_chunks, respect_sentences, seed, overwrite,
     )  # fmt: skip
+    if overwrite:  # so that the same call without it goes on, wherever this one is stopped from here on
+        for name in ("finetune", "embed", "heads/lstm", "evaluate/lstm"):
+            store.discard(run, name)
     splits = store.read(run, "chunk").details["documents_by_split"]
     if missing := [split for split in ("train", "dev", "test") if split not in splits]:
         raise HierdocError(f"{run}: no document is in {' or '.join(missing)}, and run needs all three; see --split")
     say(f"{run}: 2/5 finetune")
     finetune.finetune_encoder(
         run, epochs, learning_rate, precision, freeze_embeddings, trainable_layers, chunks_per_document, class_weight,
-        deterministic, seed, overwrite,
+        deterministic, seed,
     )  # fmt: skip
     say(f"{run}: 3/5 embed")
-    embed.embed_chunks(run, precision, overwrite)
+    embed.embed_chunks(run, precision)
     say(f"{run}: 4/5 train_lstm")
-    train_lstm.train_lstm_head(run, deterministic=deterministic, seed=seed, overwrite=overwrite)
+    train_lstm.train_lstm_head(run, deterministic=deterministic, seed=seed)
     say(f"{run}: 5/5 evaluate")
-    return evaluate.evaluate_head(run, overwrite=overwrite)
+    return evaluate.evaluate_head(run)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -494,3 +494,28 @@ def test_frozen_weights_stay_as_they_were_and_the_others_move(tiny_run: Path, tm
     }
     assert {name.split(".")[2] for name in moved} == layers[next(iter(arguments))]
     assert not any(name.startswith("embeddings.") for name in moved)
+
+
+def test_a_run_that_is_stopped_while_it_overwrites_goes_on_without_overwrite(
+    tiny_run: Path, tmp_path: Path, tiny_csv: Path, tiny_encoder: str, monkeypatch: pytest.MonkeyPatch
+):
+    from hierdoc import embed
+
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    arguments = dict(
+        id_column="id", split_column="split", encoder=tiny_encoder, chunk_size=9, epochs=1, learning_rate=1e-2,
+        precision="float32",
+    )  # fmt: skip
+
+    def stop(*rest, **named):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(embed, "embed_chunks", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_pipeline(tiny_csv, run, overwrite=True, **arguments)
+    trained = store.read(run, "finetune").fingerprint
+    again = run_pipeline(tiny_csv, run, **arguments)
+    assert store.read(run, "finetune").fingerprint == trained  # it was not trained a second time
+    assert again.fingerprint == run_pipeline(tiny_csv, tmp_path / "fresh", **arguments).fingerprint

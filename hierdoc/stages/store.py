@@ -180,6 +180,18 @@ def begin(
         return stage
 
 
+def discard(run: str | os.PathLike[str], name: str) -> None:
+    """Remove the stage `name` of `run`, finished or not, if it is there.
+
+    Raises:
+        HierdocFailure: another process is writing it.
+    """
+    path = Path(run) / name
+    if (path / MANIFEST).exists() or (path / STARTED).exists():
+        with lock(path):
+            _remove(path)
+
+
 def _earlier_timings(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
