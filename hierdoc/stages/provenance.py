@@ -45,6 +45,12 @@ def code_sha256() -> str:
     return digest.hexdigest()
 
 
+def cpu_seconds() -> float:
+    """Return the seconds that processors have worked for this process so far, all of its threads together."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
 def peak_memory_mib() -> float:
     """Return the most memory this process has held so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -68,7 +68,7 @@ class OpenStage:
         self.path, self.name = path, name
         self._parameters, self._parents = parameters, parents
         self._lock = held
-        self._began = time.monotonic()
+        self._began, self._began_cpu = time.monotonic(), provenance.cpu_seconds()
         self._earlier = _earlier_timings(path / TIMINGS)
 
     def note_time(self, timings: Mapping[str, float] | None = None) -> None:
@@ -78,8 +78,10 @@ class OpenStage:
             HierdocFailure: the directory is another process's by now.
         """
         self._check_ours()
+        cpu_seconds = provenance.cpu_seconds() - self._began_cpu
         own = {
             "seconds": round(self._earlier.get("seconds", 0) + time.monotonic() - self._began, 3),
+            "cpu_seconds": round(self._earlier.get("cpu_seconds", 0) + cpu_seconds, 3),
             "peak_memory_mib": round(max(self._earlier.get("peak_memory_mib", 0), provenance.peak_memory_mib()), 1),
             "num_processes": self._earlier.get("num_processes", 0) + 1,
         }

@@ -171,19 +171,22 @@ def test_the_hash_of_the_code_is_that_of_the_package_wherever_it_lies(tmp_path: 
 
 
 def test_seconds_are_summed_and_memory_is_the_most_over_interrupted_runs(tmp_path: Path, monkeypatch):
-    now, memory = [100.0], [50.0]
+    now, cpu, memory = [100.0], [30.0], [50.0]
     monkeypatch.setattr(store.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(provenance, "cpu_seconds", lambda: cpu[0])
     monkeypatch.setattr(provenance, "peak_memory_mib", lambda: memory[0])
     stage = begin(tmp_path, "embed", PARAMETERS, {})
     now[0] += 7
+    cpu[0] += 13
     stage.note_time()
     now[0] += 1000  # what comes after is lost with the process
-    memory[0] = 20.0
+    cpu[0], memory[0] = 5.0, 20.0  # another process's
     stage = begin(tmp_path, "embed", PARAMETERS, {})
     now[0] += 2
+    cpu[0] += 3
     stage.finish({}, {"rate": 1.5})
     timings = json.loads((stage.path / "timings.json").read_text())
-    assert timings == {"seconds": 9.0, "peak_memory_mib": 50.0, "num_processes": 2, "rate": 1.5}
+    assert timings == {"seconds": 9.0, "cpu_seconds": 16.0, "peak_memory_mib": 50.0, "num_processes": 2, "rate": 1.5}
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"seconds": "long"}'])
@@ -554,6 +557,9 @@ def test_json_is_readable_utf8(tmp_path: Path):
 
 def test_the_peak_memory_is_in_mebibytes():
     assert 10 < provenance.peak_memory_mib() < 1_000_000
+    used = provenance.cpu_seconds()
+    while provenance.cpu_seconds() < used + 0.05:
+        sum(range(10_000))
 
 
 def test_an_edited_manifest_is_refused(tmp_path: Path):
