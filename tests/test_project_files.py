@@ -23,12 +23,13 @@ MAY_IMPORT = {
     "corpus": BASE | {"stages"},
     "sequences": BASE | {"stages", "corpus"},
     "evaluation": BASE | {"sequences"},
+    "tracing": BASE | {"stages"},
     "reporting": BASE,
     "encoders": BASE | {"stages", "chunking"},
     "objectives": BASE | {"encoders"},
     "engines": BASE | {"encoders"},
     "heads": BASE | {"encoders", "engines", "objectives", "sequences", "stages", "chunking"},
-    "learning": BASE | {"encoders", "engines", "heads", "objectives", "sequences", "stages"},
+    "learning": BASE | {"encoders", "engines", "heads", "objectives", "sequences", "stages", "tracing"},
 }
 COMMANDS_OF_COMMANDS = {"run": {"chunk", "finetune", "embed", "train_lstm", "evaluate"}, "train_lstm": {"train_head"}}
 
