@@ -26,6 +26,7 @@ _HOMES = {
     "train_lstm_head": "hierdoc.train_lstm",
     "train_sequence_head": "hierdoc.train_head",
     "evaluate_head": "hierdoc.evaluate",
+    "evaluate_baseline": "hierdoc.evaluate",
     "predict_documents": "hierdoc.predict",
     "run_pipeline": "hierdoc.run",
     "make_split_files": "hierdoc.splits",
