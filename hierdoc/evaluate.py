@@ -20,7 +20,11 @@ from hierdoc.stages import files, store, tables
 
 
 def evaluate_head(
-    run: str | PathLike[str], head: str = "lstm", split: str = "test", overwrite: bool = False
+    run: str | PathLike[str],
+    head: str = "lstm",
+    baseline: str | None = None,
+    split: str = "test",
+    overwrite: bool = False,
 ) -> store.FinishedStage:
     """Write RUN/evaluate/<head>: metrics.json and predictions.parquet for the test documents.
 
@@ -32,15 +36,20 @@ def evaluate_head(
     average_ and tfidf_svm_accuracy_without_near_duplicates.
 
     Args:
-        run: a run directory with the stages up to the head.
+        run: a run directory with the stages up to the head; for a baseline of words the chunk stage is enough.
         head: the head's name.
+        baseline: one of `hierdoc.evaluation.baselines.RULES` and `BASELINES`, to be measured instead of a head, in
+            RUN/evaluate/<baseline>, without the others beside it.
         split: test, or dev for a look while choosing (in RUN/evaluate/<head>-dev).
         overwrite: make the stage again.
 
     Raises:
-        HierdocError: a stage is missing or does not fit the others; the split has no documents.
+        HierdocError: a stage is missing or does not fit the others; the split has no documents; an unknown name.
     """
-    _check_split(split)
+    if split not in ("test", "dev"):
+        raise HierdocError(f"`split` must be test or dev, but is {split!r} instead")
+    if baseline is not None:
+        return _evaluate_baseline(run, baseline, split, overwrite)
     check_head(head)
     parents = {name: store.read(run, name) for name in ("chunk", "finetune", "embed", f"heads/{head}")}
     name = f"evaluate/{head}" if split == "test" else f"evaluate/{head}-{split}"
@@ -58,24 +67,10 @@ def evaluate_head(
     return _write(stage, {"head": head, "split": split}, probs.argmax(axis=1), probs, texts, config["labels"], beside)
 
 
-def evaluate_baseline(
-    run: str | PathLike[str], baseline: str, split: str = "test", overwrite: bool = False
-) -> store.FinishedStage:
-    """Write RUN/evaluate/<baseline>: what `evaluate_head` writes, of one baseline and without the others beside it.
-
-    Args:
-        run: a run directory with a finished chunk stage, and finetune and embed for baselines that read vectors.
-        baseline: one of `hierdoc.evaluation.baselines.RULES` and `BASELINES`.
-        split: as in `evaluate_head`.
-        overwrite: make the stage again.
-
-    Raises:
-        HierdocError: as `evaluate_head`.
-    """
+def _evaluate_baseline(run: str | PathLike[str], baseline: str, split: str, overwrite: bool) -> store.FinishedStage:
     from hierdoc.evaluation import baselines
     from hierdoc.sequences.reading import read_split
 
-    _check_split(split)
     baselines.check_baseline(baseline)
     of_vectors = baseline in baselines.OF_VECTORS
     parents = {name: store.read(run, name) for name in (("chunk", "finetune", "embed") if of_vectors else ("chunk",))}
@@ -94,11 +89,6 @@ def evaluate_baseline(
     answers = baselines.answer(baseline, *materials, len(labels))
     about = {"baseline": baseline, "split": split, **answers.chosen}
     return _write(stage, about, answers.label_ids, answers.probs, texts, labels, {})
-
-
-def _check_split(split: str) -> None:
-    if split not in ("test", "dev"):
-        raise HierdocError(f"`split` must be test or dev, but is {split!r} instead")
 
 
 def _texts(chunk: store.FinishedStage, split: str) -> Any:
@@ -191,14 +181,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--split", default="test", metavar="NAME", help="test, or dev for a look while choosing")
     cli.add_overwrite(parser)
-    parser.set_defaults(function=_evaluate, describe=describe)
+    parser.set_defaults(function=evaluate_head, describe=describe)
     return parser
-
-
-def _evaluate(run: str, head: str, baseline: str | None, split: str, overwrite: bool) -> store.FinishedStage:
-    if baseline is not None:
-        return evaluate_baseline(run, baseline, split, overwrite)
-    return evaluate_head(run, head, split, overwrite)
 
 
 def describe(stage: store.FinishedStage) -> str:

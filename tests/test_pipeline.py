@@ -21,7 +21,6 @@ from hierdoc import (
     chunk_documents,
     embed_chunks,
     evaluate,
-    evaluate_baseline,
     evaluate_head,
     finetune,
     finetune_encoder,
@@ -93,16 +92,16 @@ def test_a_baseline_is_evaluated_as_a_head_is(baseline: str, tiny_run: Path, tmp
         if row["probability"] is not None:
             assert row["probability"] == row[f"probability:{row['label']}"]
     assert f"{baseline}" in capsys.readouterr().out
-    assert evaluate_baseline(run, baseline).path.name == baseline  # the second time there is nothing to do
+    assert evaluate_head(run, baseline=baseline).path.name == baseline  # the second time there is nothing to do
 
 
 def test_a_baseline_of_words_needs_the_chunk_stage_alone(tiny_run: Path, tmp_path: Path):
     shutil.copytree(tiny_run / "chunk", tmp_path / "run/chunk")
-    assert evaluate_baseline(tmp_path / "run", "tfidf_logistic").details["document_accuracy"] == 1.0
+    assert evaluate_head(tmp_path / "run", baseline="tfidf_logistic").details["document_accuracy"] == 1.0
     with pytest.raises(HierdocError, match="finetune: this stage is missing"):
-        evaluate_baseline(tmp_path / "run", "average")
+        evaluate_head(tmp_path / "run", baseline="average")
     with pytest.raises(HierdocError, match="`baseline` must be one of"):
-        evaluate_baseline(tmp_path / "run", "guess")
+        evaluate_head(tmp_path / "run", baseline="guess")
 
 
 def test_the_head_learns_the_order_of_words_that_decide(tmp_path: Path):

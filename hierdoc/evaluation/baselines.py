@@ -98,7 +98,10 @@ def majority(train: Material, dev: Material, held_out: Material, num_classes: in
     return Answers(np.full(len(probs), counts.argmax()), probs)
 
 
-PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # scikit-learn's C; higher fits train more closely
+# scikit-learn's C, from which dev chooses; higher fits train more closely
+SVM_PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0)
+LOGISTIC_PENALTIES = (1.0, 10.0, 100.0)  # of words
+MEAN_PENALTIES = (0.001, 0.01, 0.1)  # of standardised vectors
 
 
 def tfidf_svm(train: Material, dev: Material, held_out: Material, num_classes: int) -> Answers:
@@ -109,20 +112,22 @@ def tfidf_svm(train: Material, dev: Material, held_out: Material, num_classes: i
     """
     from sklearn.svm import LinearSVC
 
-    return _by_words(train, dev, held_out, num_classes, lambda penalty: LinearSVC(C=penalty, random_state=0))
+    models = [LinearSVC(C=penalty, random_state=0) for penalty in SVM_PENALTIES]
+    return _by_words(train, dev, held_out, num_classes, models)
 
 
 def tfidf_logistic(train: Material, dev: Material, held_out: Material, num_classes: int) -> Answers:
     """Return what the words of `tfidf_svm` and a logistic regression (multinomial) say; C by dev in the same way."""
     from sklearn.linear_model import LogisticRegression
 
-    return _by_words(train, dev, held_out, num_classes, lambda penalty: LogisticRegression(C=penalty, max_iter=1000))
+    models = [LogisticRegression(C=penalty, max_iter=1000) for penalty in LOGISTIC_PENALTIES]
+    return _by_words(train, dev, held_out, num_classes, models)
 
 
 def mean_logistic(train: Material, dev: Material, held_out: Material, num_classes: int) -> Answers:
     """Return what a logistic regression on the mean of each document's vectors says; C by dev as in `tfidf_svm`.
 
-    The means are standardised by train's, and C is a hundredth of `PENALTIES`.
+    The means are standardised by train's.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
@@ -130,9 +135,8 @@ def mean_logistic(train: Material, dev: Material, held_out: Material, num_classe
     means = [_mean_vectors(material) for material in (train, dev, held_out)]
     scaler = StandardScaler().fit(means[0])
     features = [scaler.transform(matrix) for matrix in means]
-    return _by_dev(
-        features, train, dev, num_classes, lambda penalty: LogisticRegression(C=penalty / 100, max_iter=1000)
-    )
+    models = [LogisticRegression(C=penalty, max_iter=1000) for penalty in MEAN_PENALTIES]
+    return _by_dev(features, train, dev, num_classes, models)
 
 
 BASELINES: dict[str, Callable[[Material, Material, Material, int], Answers]] = {
@@ -169,9 +173,7 @@ def _mean_vectors(material: Material) -> np.ndarray:
     return sums / documents.num_chunks[:, None]
 
 
-def _by_words(
-    train: Material, dev: Material, held_out: Material, num_classes: int, make: Callable[[float], Any]
-) -> Answers:
+def _by_words(train: Material, dev: Material, held_out: Material, num_classes: int, models: Sequence[Any]) -> Answers:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     for min_df in (2, 1):
@@ -181,22 +183,22 @@ def _by_words(
         except ValueError:  # scikit-learn's way to say that no term is left
             continue
         features = [fitted, vectorizer.transform(dev.texts), vectorizer.transform(held_out.texts)]
-        return _by_dev(features, train, dev, num_classes, make)
+        return _by_dev(features, train, dev, num_classes, models)
     return majority(train, dev, held_out, num_classes)
 
 
 def _by_dev(
-    features: Sequence[Any], train: Material, dev: Material, num_classes: int, make: Callable[[float], Any]
+    features: Sequence[Any], train: Material, dev: Material, num_classes: int, models: Sequence[Any]
 ) -> Answers:
-    """Return the answers, for the last of `features`, of the classifier that is best on the second of them."""
-    best, best_accuracy, best_penalty = None, -1.0, 0.0
-    for penalty in PENALTIES:
-        model = make(penalty).fit(features[0], train.label_ids)
+    """Return the answers, for the last of `features`, of the model that is best on the second, the first on ties."""
+    best, best_accuracy = models[0], -1.0
+    for model in models:
+        model.fit(features[0], train.label_ids)
         accuracy = float((model.predict(features[1]) == dev.label_ids).mean())
         if accuracy > best_accuracy:
-            best, best_accuracy, best_penalty = model, accuracy, penalty
+            best, best_accuracy = model, accuracy
     probs = np.full((features[2].shape[0], num_classes), np.nan)
     if hasattr(best, "predict_proba"):
         probs[:] = 0
         probs[:, best.classes_] = best.predict_proba(features[2])
-    return Answers(best.predict(features[2]), probs, {"penalty": best_penalty, "dev_accuracy": best_accuracy})
+    return Answers(best.predict(features[2]), probs, {"penalty": best.C, "dev_accuracy": best_accuracy})

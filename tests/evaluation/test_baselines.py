@@ -105,23 +105,24 @@ def test_the_svm_has_no_probabilities_and_the_regression_has_them_for_classes_of
     assert (found.probs[:, 2] == 0).all() and found.probs.argmax(axis=1).tolist() == [0, 1]
 
 
-def test_dev_alone_chooses_how_closely_train_is_fitted_and_the_lower_penalty_wins_a_tie(monkeypatch):
-    """A stand-in classifier whose answer is its own penalty, as a class."""
+def test_dev_alone_chooses_among_the_models_and_the_first_wins_a_tie():
+    """Stand-in classifiers: up to a penalty of 1 they answer 0, above it 1."""
 
     class Stub:
         def __init__(self, penalty: float):
-            self.penalty = penalty
+            self.C = penalty
 
         def fit(self, features, label_ids):
             return self
 
         def predict(self, features):
-            return np.full(features.shape[0], 1 if self.penalty >= 3 else 0)
+            return np.full(features.shape[0], 1 if self.C > 1 else 0)
 
     features = [np.zeros((2, 1)), np.zeros((4, 1)), np.zeros((3, 1))]
     train = Material(np.int32([0, 1]))
-    for dev_labels, penalty, label in (([1, 1, 1, 0], 3.0, 1), ([0, 0, 1, 0], 0.1, 0), ([0, 1, 0, 1], 0.1, 0)):
-        found = baselines._by_dev(features, train, Material(np.int32(dev_labels)), 2, Stub)
+    for dev_labels, penalty, label in (([1, 1, 1, 0], 3.0, 1), ([0, 0, 1, 0], 0.3, 0), ([0, 1, 0, 1], 0.3, 0)):
+        models = [Stub(0.3), Stub(1.0), Stub(3.0), Stub(10.0)]
+        found = baselines._by_dev(features, train, Material(np.int32(dev_labels)), 2, models)
         assert found.chosen["penalty"] == penalty and found.label_ids.tolist() == [label] * 3
     assert found.chosen["dev_accuracy"] == 0.5
 
