@@ -160,7 +160,7 @@ class _Reader:
         return tuple(values)
 
     def dataset(self, name: Any, entry: Any, seeds: tuple[int, ...]) -> Dataset:
-        where = f"dataset {self.name(name, 'dataset')!r}"
+        where = f"dataset {self.name(name, 'a dataset')!r}"
         found = self.keys(entry, where, {"files": list, "splits": list}, {**_STAGE_KEYS, "seeds": list})
         for key in ("files", "splits"):
             if not found[key] or not all(isinstance(value, str) for value in found[key]):
@@ -170,14 +170,14 @@ class _Reader:
         return Dataset(name, tuple(found["files"]), splits, _of_stages(found), own)
 
     def arm(self, name: Any, entry: Any) -> Arm:
-        where = f"arm {self.name(name, 'arm')!r}"
+        where = f"arm {self.name(name, 'an arm')!r}"
         found = self.keys({} if entry is None else entry, where, {}, {"answers": str, **_STAGE_KEYS})
         return Arm(name, found.get("answers", name), _of_stages(found))
 
     def name(self, name: Any, kind: str) -> str:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise HierdocError(
-                f"{self.path}: the name of a {kind} must be letters, digits, _, + and -, but is {name!r} instead"
+                f"{self.path}: the name of {kind} must be letters, digits, _, + and -, but is {name!r} instead"
             )
         return name
 

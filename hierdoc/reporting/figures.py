@@ -56,14 +56,17 @@ def confusion(labels: Sequence[str], matrix: np.ndarray) -> str:
     size = max(4.2, 0.42 * len(labels) + 2.2)
     figure, axes = _axes(size, size * 0.86)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=0.5)
+    axes.invert_yaxis()
     small = 8 if len(labels) <= 12 else 6.5
     for row, column in zip(*np.nonzero(matrix), strict=True):
         colour = "white" if shares[row, column] > 0.55 else INK
-        axes.text(column, row, f"{matrix[row, column]}", ha="center", va="center", fontsize=small, color=colour)
+        count = f"{matrix[row, column]}"
+        axes.text(column + 0.5, row + 0.5, count, ha="center", va="center", fontsize=small, color=colour)
     short = [textwrap.shorten(label, 28, placeholder="…") for label in labels]
-    axes.set_xticks(range(len(labels)), short, rotation=45, ha="right", fontsize=small + 0.5)
-    axes.set_yticks(range(len(labels)), short, fontsize=small + 0.5)
+    middles = np.arange(len(labels)) + 0.5
+    axes.set_xticks(middles, short, rotation=45, ha="right", fontsize=small + 0.5)
+    axes.set_yticks(middles, short, fontsize=small + 0.5)
     axes.set_xlabel("answered")
     axes.set_ylabel("true class")
     axes.grid(visible=False)
