@@ -32,15 +32,20 @@ def html(title: str, question: str, sections: Sequence[Section]) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters.update(cell=_shown, is_number=_is_number)
+    environment.filters.update(cell=_shown, numeric=_numeric_columns)
     template = environment.from_string((Path(__file__).parent / "report.html").read_text(encoding="utf-8"))
     return template.render(title=title, question=question, sections=sections)
 
 
 def _markdown_table(table: Table) -> list[str]:
-    numbers = [all(_is_number(row[at]) for row in table.rows) for at in range(len(table.header))]
-    lines = [_row(table.header), _row(["---:" if number and at else "---" for at, number in enumerate(numbers)])]
+    lines = [_row(table.header), _row(["---:" if number else "---" for number in _numeric_columns(table)])]
     return lines + [_row([_shown(cell) for cell in row]) for row in table.rows]
+
+
+def _numeric_columns(table: Table) -> list[bool]:
+    """Return, for each column, whether it holds numbers; the first names the rows."""
+    columns = range(1, len(table.header))
+    return [False, *(all(_is_number(row[at]) for row in table.rows) for at in columns)]
 
 
 def _row(cells: Sequence[str]) -> str:
