@@ -49,6 +49,15 @@ def bootstrap_mean(values: np.ndarray, seed: int = 0, num_resamples: int = NUM_R
     return Interval(float(np.mean(values)), float(low), float(high))
 
 
+def wilson(share: float, num_documents: int) -> Interval:
+    """Return a share of documents with its 95 % interval, which is honest for few documents and for 0 and 1 (Wilson 1927)."""
+    z = 1.959964  # of the normal distribution, two-sided 95 %
+    middle = (share + z**2 / (2 * num_documents)) / (1 + z**2 / num_documents)
+    spread = math.sqrt(share * (1 - share) / num_documents + (z / (2 * num_documents)) ** 2)
+    half = z * spread / (1 + z**2 / num_documents)
+    return Interval(share, middle - half, middle + half)
+
+
 @dataclass(frozen=True)
 class McNemar:
     """The documents that only one of two classifiers has right.

@@ -11,7 +11,7 @@ import numpy as np
 
 from hierdoc.comparison.summary import LONG, ArmSummary, DatasetSummary, mean_and_spread
 from hierdoc.evaluation.calibration import reliability
-from hierdoc.evaluation.significance import Interval, bootstrap_mean
+from hierdoc.evaluation.significance import Interval, wilson
 from hierdoc.reporting import figures
 
 NUM_MISTAKES = 20
@@ -140,7 +140,9 @@ def _by_length(summary: DatasetSummary) -> Section:
     counted = ["documents", *(int(members.sum()) for _, members in bins)]
     tables = [Table(["chunks", *(name for name, _ in bins)], [counted, *rows])]
     shown = _clearest(summary)
-    values = {arm.name: [bootstrap_mean(arm.hits[members]) for _, members in bins] for arm in shown}
+    values = {
+        arm.name: [wilson(float(arm.hits[members].mean()), int(members.sum())) for _, members in bins] for arm in shown
+    }
     figure = figures.lines_by_bin([name for name, _ in bins], [int(members.sum()) for _, members in bins], values)
     notes = [f"Chunks as {summary.baseline.name}'s stage cut them."]
     if 0 < summary.long.sum() < len(summary.long):
@@ -151,7 +153,7 @@ def _by_length(summary: DatasetSummary) -> Section:
         ]  # fmt: skip
         header = [f"long documents only ({LONG} chunks or more: {summary.long.sum():,})", "accuracy", "difference"]
         tables.append(Table(header, long_rows))
-    caption = "Accuracy by length with 95 % intervals" + _of_some(shown, summary)
+    caption = "Accuracy by length with 95 % intervals (Wilson's)" + _of_some(shown, summary)
     return Section(f"{summary.name}: by length", 3, figure=figure, caption=caption, tables=tables, notes=notes)
 
 

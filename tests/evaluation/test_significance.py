@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hierdoc.evaluation.significance import bootstrap_mean, mcnemar
+from hierdoc.evaluation.significance import bootstrap_mean, mcnemar, wilson
 
 
 def test_the_interval_is_near_the_binomial_one():
@@ -46,6 +46,14 @@ def test_no_difference_anywhere_is_an_interval_of_zero():
     found = bootstrap_mean(np.zeros(7))
     assert (found.low, found.estimate, found.high) == (0, 0, 0) and not found.excludes_zero
     assert bootstrap_mean(np.ones(7)).excludes_zero and bootstrap_mean(-np.ones(7)).excludes_zero
+
+
+@pytest.mark.parametrize(("right", "documents"), [(0, 4), (4, 4), (1, 7), (300, 400)])
+def test_a_shares_interval_is_scipys(right: int, documents: int):
+    exact = stats.binomtest(right, documents).proportion_ci(method="wilson")
+    found = wilson(right / documents, documents)
+    assert found.estimate == right / documents
+    np.testing.assert_allclose([found.low, found.high], exact, atol=1e-6)
 
 
 @pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (5, 0), (0, 5), (10, 3), (40, 41), (700, 500)])
