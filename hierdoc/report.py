@@ -31,24 +31,13 @@ def write_report(
     Raises:
         HierdocError: the configuration or a result is damaged; results do not fit together; the texts are not there.
     """
-    from hierdoc.comparison.config import read_config
-    from hierdoc.comparison.results import SELECTION, read_results
-    from hierdoc.comparison.summary import summarise
+    from hierdoc.comparison.summary import read_summaries
     from hierdoc.reporting.pages import html, markdown
     from hierdoc.reporting.sections import report_sections
     from hierdoc.stages import files
 
     folder = Path(folder)
-    experiment = read_config(folder)
-    selection_path = folder / "results" / SELECTION
-    results = read_results(folder)
-    summaries = summarise(
-        results,
-        [arm.name for arm in experiment.arms],
-        [dataset.name for dataset in experiment.datasets],
-        experiment.baseline,
-        files.read_object(selection_path) if selection_path.exists() else {},
-    )
+    experiment, summaries = read_summaries(folder)
     texts = (
         {summary.name: _texts(summary.featured.results[0], Path(runs)) for summary in summaries} if with_text else {}
     )

@@ -5,14 +5,17 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from hierdoc.comparison.results import Result
+from hierdoc.comparison.config import Experiment, read_config
+from hierdoc.comparison.results import SELECTION, Result, read_results
 from hierdoc.errors import HierdocError
 from hierdoc.evaluation.metrics import CHUNK_BINS
 from hierdoc.evaluation.significance import Interval, McNemar, bootstrap_mean, mcnemar
+from hierdoc.stages import files
 
 LONG = 4  # chunks; a long document has as many or more
 
@@ -111,6 +114,19 @@ class DatasetSummary:
     def long(self) -> np.ndarray:
         """bool (B,): documents of `LONG` chunks or more."""
         return self.num_chunks >= LONG
+
+
+def read_summaries(folder: Path) -> tuple[Experiment, list[DatasetSummary]]:
+    """Return an experiment's configuration and the summaries of its results.
+
+    Raises:
+        HierdocError: the configuration or a result is damaged; results do not fit together or are not of it.
+    """
+    experiment = read_config(folder)
+    selection_path = folder / "results" / SELECTION
+    selection = files.read_object(selection_path) if selection_path.exists() else {}
+    arms, datasets = ([entry.name for entry in entries] for entries in (experiment.arms, experiment.datasets))
+    return experiment, summarise(read_results(folder), arms, datasets, experiment.baseline, selection)
 
 
 def summarise(

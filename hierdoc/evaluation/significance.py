@@ -55,7 +55,7 @@ def wilson(share: float, num_documents: int) -> Interval:
     middle = (share + z**2 / (2 * num_documents)) / (1 + z**2 / num_documents)
     spread = math.sqrt(share * (1 - share) / num_documents + (z / (2 * num_documents)) ** 2)
     half = z * spread / (1 + z**2 / num_documents)
-    return Interval(share, middle - half, middle + half)
+    return Interval(share, min(share, middle - half), max(share, middle + half))  # at 0 and 1 but for rounding
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def markdown(title: str, question: str, sections: Sequence[Section]) -> str:
         for paragraph in section.paragraphs:
             lines += [_plain(paragraph), ""]
         for table in section.tables:
-            lines += [*_markdown_table(table), ""]
+            lines += [*markdown_table(table), ""]
         for note in section.notes:
             lines += [_plain(note), ""]
     return "\n".join(lines).rstrip() + "\n"
@@ -37,7 +37,8 @@ def html(title: str, question: str, sections: Sequence[Section]) -> str:
     return template.render(title=title, question=question, sections=sections)
 
 
-def _markdown_table(table: Table) -> list[str]:
+def markdown_table(table: Table) -> list[str]:
+    """Return a table's lines in Markdown."""
     lines = [_row(table.header), _row(["---:" if number else "---" for number in _numeric_columns(table)])]
     return lines + [_row([_shown(cell) for cell in row]) for row in table.rows]
 

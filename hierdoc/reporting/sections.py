@@ -49,7 +49,7 @@ def report_sections(
         summaries: of the datasets, in order.
         texts: for datasets whose texts may be shown, {(part, doc_id): text}.
     """
-    sections = [_headline(summaries)]
+    sections = [headline(summaries)]
     for summary in summaries:
         sections += [
             _overview(summary),
@@ -66,7 +66,8 @@ def report_sections(
     return sections
 
 
-def _headline(summaries: Sequence[DatasetSummary]) -> Section:
+def headline(summaries: Sequence[DatasetSummary]) -> Section:
+    """Return the accuracy of each arm on each data set."""
     names = list(dict.fromkeys(arm.name for summary in summaries for arm in summary.arms))
     rows = []
     for name in names:

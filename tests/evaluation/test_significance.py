@@ -48,12 +48,13 @@ def test_no_difference_anywhere_is_an_interval_of_zero():
     assert bootstrap_mean(np.ones(7)).excludes_zero and bootstrap_mean(-np.ones(7)).excludes_zero
 
 
-@pytest.mark.parametrize(("right", "documents"), [(0, 4), (4, 4), (1, 7), (300, 400)])
+@pytest.mark.parametrize(("right", "documents"), [(0, 4), (4, 4), (18, 18), (1, 7), (300, 400)])
 def test_a_shares_interval_is_scipys(right: int, documents: int):
     exact = stats.binomtest(right, documents).proportion_ci(method="wilson")
     found = wilson(right / documents, documents)
     assert found.estimate == right / documents
     np.testing.assert_allclose([found.low, found.high], exact, atol=1e-6)
+    assert found.low <= found.estimate <= found.high
 
 
 @pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (5, 0), (0, 5), (10, 3), (40, 41), (700, 500)])
