@@ -182,6 +182,29 @@ def test_an_arm_that_comes_after_test_was_read_is_marked(copy: Path):
     assert "Added after test was read: vote." in (copy / "report.md").read_text()
 
 
+def test_texts_are_shown_on_demand_in_pages_of_another_name(copy: Path):
+    selection = copy / "results/selection.json"
+    selection.write_text(selection.read_text().replace('"chosen": "average"', '"chosen": "lstm"'))
+    runs = copy.parent / "runs"
+    written = write_report(copy, with_text=True, runs=runs)
+    assert [path.name for path in written] == ["report-with-text.html", "report-with-text.md"]
+    wrong = [
+        row
+        for row in pq.read_table(copy / "results/tiny.lstm.seed-0.parquet").to_pylist()
+        if row["label"] != row["true_label"]
+    ]
+    texts = {row["id"]: row["text"] for row in tiny_rows()}
+    shown = max(wrong, key=lambda row: row["probability"])["doc_id"]
+    for path in written:
+        assert texts[shown][:60] in path.read_text()
+    write_report(copy)
+    assert "the cat sat" not in (copy / "report.html").read_text() + (copy / "report.md").read_text()
+    with pytest.raises(
+        HierdocError, match=r"none/tiny/fold-1: holds no chunk stage that tiny.lstm.seed-0.json was made"
+    ):
+        write_report(copy, with_text=True, runs=copy.parent / "none")
+
+
 def test_a_stage_runs_in_a_process_of_its_own(folder: Path, tmp_path: Path):
     """The one test that does not patch it: a words-only arm."""
     config = (folder / "config.yaml").read_text()
