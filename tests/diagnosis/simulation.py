@@ -180,7 +180,9 @@ class Simulation:
         self.chunk_rate, self.head_rate = 4e-3 * world.rate, 1e-2 * world.rate
         self.head_order: Callable[[int], list[np.ndarray]] | None = None
         self.chunk_order: Callable[[int], list[np.ndarray]] | None = None
-        self.reads: Callable[[np.ndarray], np.ndarray] = lambda group: group.mean(axis=0)  # what the head sees of a document
+        self.reads: Callable[[np.ndarray], np.ndarray] = lambda group: group.mean(
+            axis=0
+        )  # what the head sees of a document
         self.step_weights: Callable[[np.ndarray], np.ndarray | None] = lambda members: None
         self.rate_at: Callable[[int], float] = lambda step: self.head_rate
         self.alters_answers: Callable[[np.ndarray], np.ndarray] = lambda answers: answers
