@@ -42,12 +42,16 @@ def one_class_only(evidence: Evidence) -> Finding | None:
 def held_out_one_class(evidence: Evidence) -> Finding | None:
     """All held-out labels are one class, where training's frequencies make that all but impossible."""
     for training in evidence.trainings:
-        held_out = training.held_out.label_ids[training.held_out.label_ids != UNKNOWN]
+        known = training.held_out.label_ids != UNKNOWN
+        held_out, doc_ids = training.held_out.label_ids[known], training.held_out.doc_ids[known]
         labels = train_labels(training)
         if len(held_out) < 2 or not len(labels) or (held_out != held_out[0]).any():
             continue
+        are_known = all(doc_id is not None for doc_id in doc_ids)
+        if training.kind == "chunks" and not are_known:
+            continue  # they may all be of one document
         frequency = float((labels == held_out[0]).mean())
-        if frequency ** len(held_out) < SIGNIFICANT:
+        if frequency ** (len(set(doc_ids)) if are_known else len(held_out)) < SIGNIFICANT:
             line = (
                 f"{training.name}: all {len(held_out):,} held-out examples have label {held_out[0]}, which "
                 f"{percent(frequency)} of the training examples have"
