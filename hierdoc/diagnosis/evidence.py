@@ -172,7 +172,6 @@ class Training:
         weights: what trace.json says of each trained array.
         probe: what trace.json says of it, or None.
         finished: whether it came to its end.
-        precision: float32, bfloat16, or None where unknown.
         has_trace: whether steps and examples were recorded.
     """
 
@@ -191,7 +190,6 @@ class Training:
     examples: Examples
     steps: Steps
     held_out: Predictions
-    precision: str | None = None
     has_trace: bool = True
 
 

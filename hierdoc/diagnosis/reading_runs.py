@@ -43,12 +43,9 @@ def read_run(folder: Path) -> list[Evidence]:
     run = _run_facts(names, finished, documents)
     made = _read_vectors(finished["embed"], documents, labels) if "embed" in finished else None
     common = (chunk, documents, labels, finished)
-    precision = finished["embed"].parameters["precision"] if "embed" in finished else None
     chunks = _read_training(folder, "finetune", "chunks", *common) if "finetune" in names else None
     heads = [name for name in names if name.startswith("heads/")]
     trainings = [_read_training(folder, name, "documents", *common) for name in heads] or [None]
-    if chunks is not None and precision is not None:
-        chunks = _with(chunks, precision=precision)
     return [Evidence(chunks, training, made, run) for training in trainings]
 
 

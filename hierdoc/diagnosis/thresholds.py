@@ -73,8 +73,7 @@ SURE = 0.9  # the middle answer of a model whose loss can't fall is driven above
 AT_THE_BOUND = 0.2  # of the answers stand there; where a bound does not bind, they spread
 
 # Predictions
-PROBE_FLOAT32 = 1e-3  # of a probability: float32 differs by 1e-5, and by 1e-4 where a softmax is sharp
-PROBE_BFLOAT16 = 3e-2  # what the house allows bfloat16 is 1e-2
+PROBED = 2e-3  # of a probability: float32 differs by 1e-5, by 1e-4 where a softmax is sharp, float16 by 1e-3
 OVER_REPEAT = 3.0  # times what asking again gives: company and padding must differ by more to be blamed
 CONSTANT_ANSWER = 0.99  # of the held-out documents get one class
 FEWEST_OTHERS = 10  # held-out documents of other classes, before answering the majority class only means something
