@@ -30,6 +30,7 @@ _HOMES = {
     "run_pipeline": "hierdoc.run",
     "run_experiment": "hierdoc.experiment",
     "write_report": "hierdoc.report",
+    "examine": "hierdoc.doctor",
     "make_split_files": "hierdoc.splits",
     "verify_split_file": "hierdoc.splits",
     "make_library_docs": "hierdoc.datasets",

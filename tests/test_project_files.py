@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "evaluation": BASE | {"sequences"},
     "tracing": BASE | {"stages"},
     "comparison": BASE | {"stages", "evaluation"},
+    "diagnosis": BASE | {"stages", "corpus", "tracing"},
     "reporting": BASE | {"comparison", "evaluation"},
     "encoders": BASE | {"stages", "chunking"},
     "objectives": BASE | {"encoders"},
