@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from hierdoc.errors import HierdocError
 from hierdoc.tracing import batches, predictions, probing, weights
@@ -62,6 +63,7 @@ class Notes:
         self._some_inputs: Any = None  # a batch's, for the probe
         self._is_under_way = self._has_unsaved = False
         self._saved_at, self._save_seconds = -float("inf"), 0.0
+        pa.array([0])  # pyarrow imports pandas for its first array, and at the interpreter's end it is too late for that
         _all_notes.add(self)
 
     def watch(self, batches: Iterable[Any], with_doc_ids: bool = False) -> Iterator[Any]:
@@ -217,8 +219,12 @@ class Notes:
     def _inputs(self, token_ids: Any, vectors: Any, mask: Any) -> Any:
         if (token_ids is None) == (vectors is None):
             raise HierdocError("give either `token_ids` or `vectors`")
-        main = vectors if token_ids is None else token_ids
-        return main if mask is None else [main, mask]
+        try:
+            main = np.asarray(vectors if token_ids is None else token_ids)
+        except ValueError:
+            name = "vectors" if token_ids is None else "token_ids"
+            raise HierdocError(f"`{name}` must be one array: pad its rows to one length") from None
+        return main if mask is None else [main, np.asarray(mask)]
 
     def _batch_of(self, inputs: Any, labels: Any, doc_ids: Any = None, chunk_index: Any = None) -> batches.Batch:
         main, mask = batches.split_inputs(inputs)

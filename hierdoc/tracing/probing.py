@@ -82,10 +82,10 @@ def _padded_further(row: Any, pad_value: float | None, pad_id: int) -> Any:
 
 
 def _not_padded(row: Any, pad_value: float | None, pad_id: int) -> Any:
-    """Return x of one example without the padding behind it; None where it is all padding."""
+    """Return x of one example without the padding behind it; all of it where there is nothing else."""
     main, mask = split_inputs(row)
     real = make_batch(main, mask, np.zeros(1), pad_value=pad_value, pad_id=pad_id).real[0]
-    if not real.any() or len(real) != main.shape[1]:
+    if len(real) != main.shape[1]:
         return None
-    length = int(np.flatnonzero(real)[-1]) + 1
+    length = int(np.flatnonzero(real)[-1]) + 1 if real.any() else len(real)
     return each_array(row, lambda array, is_main, is_mask: array[:, :length] if array.ndim > 1 else array)

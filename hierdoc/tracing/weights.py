@@ -50,7 +50,7 @@ def trained_arrays(model: Any) -> dict[str, np.ndarray] | None:
     for weight in model.trainable_weights:
         name = getattr(weight, "path", None) or weight.name.removesuffix(":0")
         again = sum(known.partition(" (")[0] == name for known in arrays)  # Keras lets two have one name
-        arrays[f"{name} ({again + 1})" if again else name] = np.array(weight)
+        arrays[f"{name} ({again + 1})" if again else name] = np.asarray(weight).copy()
     return arrays
 
 
