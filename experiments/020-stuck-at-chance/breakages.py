@@ -6,7 +6,8 @@ The places, in the order in which data pass them:
     made       the vectors, as they come from the encoder and are noted in the trace
     grouped    what the grouping reads, after the vectors were noted
     documents  the documents, just before the generator
-    batches    what the generator yields
+    batches, weighted batches
+               what the generator yields: (x, y, ids), or (x, y, weights) in its place
 A function changes what it is given in place, or returns the batches. `rng` is the case's own.
 """
 
@@ -110,11 +111,13 @@ def wrong_documents(sides: Sides, rng: np.random.Generator, sources: Sources, sh
     train.cls = vectors
 
 
-def labels_from_one(documents: dict[str, Sequences], rng: np.random.Generator, share: float) -> None:
-    """Count the labels of a share of all documents from 1; the softmax keeps its outputs."""
+def labels_from_one(documents: dict[str, Sequences], rng: np.random.Generator, only: int | None = None, outputs: int = 0) -> None:
+    """Count labels from 1; the softmax keeps its outputs. With `only`, that class alone is called `outputs`, the last number."""
     for side in documents.values():
-        chosen = rng.random(len(side.labels)) < share
-        side.labels = [label + int(add) for label, add in zip(side.labels, chosen, strict=True)]
+        if only is None:
+            side.labels = [label + 1 for label in side.labels]
+        else:
+            side.labels = [outputs if label == only else label for label in side.labels]
 
 
 def sorted_by_label(documents: dict[str, Sequences], rng: np.random.Generator, buffer: int | None = None) -> None:

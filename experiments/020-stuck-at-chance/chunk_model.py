@@ -43,7 +43,9 @@ def build(source: EncoderSource, num_classes: int, settings: ChunkTraining) -> t
         name="output",
     )(dropped)
     loaded = _load(layer, source, settings)
-    return keras.Model(inputs, probs), keras.Model(inputs, [cls, last]), loaded
+    model = keras.Model(inputs, probs)
+    model.input_spec = None  # it would refuse the recorder, which tries chunks with more and with less padding
+    return model, keras.Model(inputs, [cls, last]), loaded
 
 
 def _bert_layer(config: dict[str, Any]) -> Any:

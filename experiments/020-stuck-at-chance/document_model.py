@@ -137,7 +137,8 @@ def compile_model(model: Any, settings: DocumentTraining) -> None:
         optimizer = keras.optimizers.Adam(rate)
     model.trainable = not settings.frozen
     losses = {"crossentropy": crossentropy_as_on_a_gpu, "squared_error": "mse"}
-    model.compile(optimizer=optimizer, loss=losses[settings.loss], metrics=["acc"])
+    metric = keras.metrics.SparseCategoricalAccuracy(name="acc") if settings.metric == "sparse" else settings.metric
+    model.compile(optimizer=optimizer, loss=losses[settings.loss], metrics=[metric])
 
 
 @dataclass
@@ -163,8 +164,11 @@ def fit(
     recorded: Recorded,
     wrap: Callable[[Iterator[Batch]], Iterator[Batch]] | None = None,
     wrap_names: bool = True,
-) -> np.ndarray:
-    """Train on the documents of train, with a trace, and return the probabilities of val, float32 (B, C).
+) -> tuple[np.ndarray, float]:
+    """Train on the documents of train, with a trace.
+
+    Returns:
+        The probabilities of val, float32 (B, C), and the accuracy on val that Keras showed at last.
 
     Args:
         wrap: what a breakage does to the training batches.
@@ -197,7 +201,7 @@ def fit(
     given = batches(train, settings) if wrap is None else wrap(batches(train, settings))
     if not named:
         given = (batch[:2] for batch in given)
-    model.fit(
+    shown = model.fit(
         recorder.watch(given, with_doc_ids=named and wrap_names),
         steps_per_epoch=num_steps(len(train.labels), settings),
         epochs=settings.epochs,
@@ -206,4 +210,6 @@ def fit(
         callbacks=[recorder],
         verbose=0,
     )
-    return np.concatenate([model.predict_on_batch(batch[0]) for batch in batches(val, settings, forever=False)])
+    probs = [model.predict_on_batch(batch[0]) for batch in batches(val, settings, forever=False)]
+    name = "acc" if settings.metric == "sparse" else settings.metric
+    return np.concatenate(probs), round(float(shown.history[f"val_{name}"][-1]), 4)

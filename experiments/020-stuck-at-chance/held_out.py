@@ -86,5 +86,5 @@ BREAKAGES: dict[str, tuple[str, Callable[..., Any]]] = {
     "labels_apart": ("documents", labels_apart),
     "first_rows_of_val": ("documents", first_rows_of_val),
     "one_behind": ("batches", one_behind),
-    "weights_of_nothing": ("batches", weights_of_nothing),
+    "weights_of_nothing": ("weighted batches", weights_of_nothing),
 }

@@ -69,6 +69,7 @@ class DocumentTraining:
         start: "random", "dead" (a bias under which no ReLU fires) or "zeros" (all kernels).
         frozen: whether no weight is trained.
         loss: "crossentropy" or "squared_error".
+        metric: "sparse" accuracy, or one of the names that Keras takes for accuracy.
         softmax_axis: over classes (-1) or over the documents of a batch (0).
         weight_decay: AdamW's.
         decay_steps: after so many steps the learning rate has fallen to nothing.
@@ -90,6 +91,7 @@ class DocumentTraining:
     start: str = "random"
     frozen: bool = False
     loss: str = "crossentropy"
+    metric: str = "sparse"
     softmax_axis: int = -1
     weight_decay: float = 0.0
     decay_steps: int | None = None
@@ -106,6 +108,7 @@ class Case:
         documents, chunks, head: the settings.
         breakage: the name of a function in breakages.py or held_out.py, and its arguments; None where settings break it.
         codes: any of these findings names the cause.
+        changes: what config.yaml says of it.
         encoder: whether the head's trace stands beside the encoder's.
     """
 
@@ -117,6 +120,7 @@ class Case:
     head: DocumentTraining
     breakage: tuple[str, dict[str, Any]] | None = None
     codes: tuple[str, ...] = ()
+    changes: dict[str, Any] = field(default_factory=dict)
     encoder: bool = True
 
     @property
@@ -198,5 +202,6 @@ def _case(
         **settings,
         breakage=None if breakage is None else (breakage[0], breakage[1] or {}),
         codes=tuple(entry.get("codes", ())),
+        changes=changes,
         encoder=changes.get("encoder", True),
     )
