@@ -1,0 +1,137 @@
+"""The checks, in the order in which their findings are read where they are equally direct; and what explains what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from hierdoc.diagnosis import (
+    grouping,
+    held_out,
+    label_order,
+    labels,
+    merging,
+    optimisation,
+    order,
+    pairing,
+    predictions,
+    unexplained,
+    vectors,
+)
+from hierdoc.diagnosis.evidence import Evidence
+from hierdoc.diagnosis.findings import CAUSE, NOTE, SYMPTOM, Finding
+
+CHECKS: dict[str, Callable[[Evidence], Finding | None]] = {
+    "labels-out-of-range": labels.labels_out_of_range,
+    "one-class-only": labels.one_class_only,
+    "vectors-not-finite": vectors.vectors_not_finite,
+    "vectors-constant": vectors.vectors_constant,
+    "stages-out-of-date": grouping.stages_out_of_date,
+    "vectors-never-made": grouping.vectors_never_made,
+    "vectors-of-other-documents": grouping.vectors_of_other_documents,
+    "documents-merged": merging.documents_merged,
+    "several-labels": labels.several_labels,
+    "labels-changed": labels.labels_changed,
+    "held-out-label-order": label_order.held_out_order,
+    "labels-shuffled": pairing.labels_shuffled,
+    "grouping-lost": pairing.grouping_lost,
+    "held-out-labels-shuffled": pairing.held_out_labels_shuffled,
+    "same-input-several-labels": labels.same_input_several_labels,
+    "classes-without-examples": labels.classes_without_examples,
+    "sorted-by-label": order.sorted_by_label,
+    "documents-never-seen": order.documents_never_seen,
+    "weights-not-loaded": optimisation.weights_not_loaded,
+    "weights-did-not-move": optimisation.weights_did_not_move,
+    "weights-vanished": optimisation.weights_vanished,
+    "held-out-vectors-foreign": vectors.held_out_vectors_foreign,
+    "vectors-out-of-scale": vectors.vectors_out_of_scale,
+    "chunks-out-of-order": grouping.chunks_out_of_order,
+    "chunks-left-out": grouping.chunks_left_out,
+    "chunks-repeated": grouping.chunks_repeated,
+    "chunks-dropped": held_out.chunks_dropped,
+    "examples-empty": vectors.examples_empty,
+    "tokens-unknown": vectors.tokens_unknown,
+    "no-probabilities": predictions.no_probabilities,
+    "softmax-twice": predictions.softmax_twice,
+    "padding-attended": predictions.padding_attended,
+    "company-matters": predictions.company_matters,
+    "answers-by-chance": predictions.answers_by_chance,
+    "leak": held_out.leak,
+    "near-duplicates": held_out.near_duplicates,
+    "loss-not-finite": optimisation.loss_not_finite,
+    "learning-rate-too-large": optimisation.learning_rate_too_large,
+    "learning-rate-too-small": optimisation.learning_rate_too_small,
+    "majority-answered": predictions.majority_answered,
+    "too-few-documents": held_out.too_few_documents,
+    "only-memorised": held_out.only_memorised,
+    "unexplained": unexplained.unexplained,
+    "at-chance": predictions.at_chance,
+    "below-chunks": predictions.below_chunks,
+    "constant-answers": predictions.constant_answers,
+    "loss-did-not-fall": optimisation.loss_did_not_fall,
+    "never-shuffled": order.never_shuffled,
+    "few-steps": order.few_steps,
+}
+
+# Causes that can keep a model at chance by themselves. What was only inferred then follows from them.
+TAKES_LEARNING_AWAY = {
+    "labels-out-of-range", "one-class-only", "vectors-not-finite", "vectors-constant", "stages-out-of-date",
+    "vectors-never-made", "vectors-of-other-documents", "several-labels", "labels-changed", "held-out-label-order",
+    "labels-shuffled", "grouping-lost", "held-out-labels-shuffled", "same-input-several-labels", "sorted-by-label",
+    "documents-never-seen", "documents-merged", "classes-without-examples", "weights-not-loaded", "weights-did-not-move",
+    "weights-vanished", "held-out-vectors-foreign", "vectors-out-of-scale", "no-probabilities", "examples-empty",
+    "tokens-unknown", "loss-not-finite",
+}  # fmt: skip
+_IDENTITIES = {
+    "labels-out-of-range", "one-class-only", "vectors-not-finite", "vectors-constant", "vectors-never-made",
+    "vectors-of-other-documents", "documents-merged", "several-labels", "labels-changed",
+}  # fmt: skip
+_NOT_THE_SAME = {"vectors-never-made", "vectors-of-other-documents", "vectors-not-finite", "vectors-constant"}
+EXPLAINED_BY = {
+    "vectors-not-finite": {"labels-out-of-range"},
+    "labels-changed": {"labels-out-of-range", "several-labels"},
+    "labels-shuffled": _IDENTITIES,
+    "grouping-lost": _IDENTITIES,
+    "held-out-labels-shuffled": _IDENTITIES | {"held-out-label-order", "labels-shuffled", "held-out-vectors-foreign"},
+    "held-out-label-order": _NOT_THE_SAME | {
+        "labels-out-of-range", "held-out-vectors-foreign", "weights-did-not-move", "grouping-lost",
+    },
+    "same-input-several-labels": _NOT_THE_SAME | {"several-labels", "labels-changed"},
+    "held-out-vectors-foreign": _NOT_THE_SAME | {"stages-out-of-date"},
+    "chunks-left-out": {"vectors-of-other-documents", "vectors-never-made", "documents-never-seen"},
+    "documents-never-seen": {"vectors-of-other-documents"},
+    "leak": {"vectors-not-finite", "vectors-constant"},
+    "weights-did-not-move": {"loss-not-finite", "labels-out-of-range", "vectors-not-finite", "vectors-out-of-scale"},
+    "loss-not-finite": {
+        "labels-out-of-range", "vectors-not-finite", "vectors-out-of-scale", "learning-rate-too-large",
+    },
+    "learning-rate-too-large": TAKES_LEARNING_AWAY - {"loss-not-finite"},
+    "learning-rate-too-small": TAKES_LEARNING_AWAY,
+    "majority-answered": TAKES_LEARNING_AWAY | {"learning-rate-too-large", "learning-rate-too-small"},
+    "too-few-documents": TAKES_LEARNING_AWAY | {"learning-rate-too-large", "learning-rate-too-small"},
+    "only-memorised": TAKES_LEARNING_AWAY | {"too-few-documents", "leak"},
+}  # fmt: skip
+
+
+def find(evidence: Evidence) -> list[Finding]:
+    """Return what the checks find, causes first and the most directly proven first, then symptoms, then notes."""
+    found = [finding for check in CHECKS.values() if (finding := check(evidence)) is not None]
+    return sort(weigh(found))
+
+
+def weigh(found: Sequence[Finding]) -> list[Finding]:
+    """Return the findings, those causes that another one explains as symptoms; `unexplained` only where nothing else is found."""
+    causes = {finding.code for finding in found if finding.weight == CAUSE}
+    weighed = []
+    for finding in found:
+        explained = EXPLAINED_BY.get(finding.code, set()) & causes - {finding.code}
+        if finding.code == "unexplained" and causes & (TAKES_LEARNING_AWAY | set(EXPLAINED_BY)):
+            continue
+        weighed.append(replace(finding, weight=SYMPTOM) if finding.weight == CAUSE and explained else finding)
+    return weighed
+
+
+def sort(found: Sequence[Finding]) -> list[Finding]:
+    """Return the findings by weight, then directness, then the order of the checks."""
+    weights, places = (CAUSE, SYMPTOM, NOTE), list(CHECKS)
+    return sorted(found, key=lambda one: (weights.index(one.weight), one.directness, places.index(one.code)))

@@ -1,0 +1,155 @@
+"""Do the held-out labels name the classes in another order than the training labels?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hierdoc.diagnosis.accuracies import has_class
+from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Predictions, Training
+from hierdoc.diagnosis.findings import MEASURED, PROVEN, Finding, few, percent, share
+from hierdoc.diagnosis.identity import placed_held_out, placed_training
+from hierdoc.diagnosis.labels import renaming_of
+from hierdoc.diagnosis.losses import learned
+from hierdoc.diagnosis.pairs import held_out_features, training_features
+from hierdoc.diagnosis.probes import classify
+from hierdoc.diagnosis.statistics import at_least
+from hierdoc.diagnosis.thresholds import SIGNIFICANT
+
+
+@dataclass(frozen=True)
+class Renaming:
+    """One renaming of classes, tested on documents that it was not found on.
+
+    Attributes:
+        table: predicted class to the class it is called in the held-out labels; those that stay are left out.
+        gained, lost: documents that only the renaming, and only the names as they are, make right.
+        before, after: accuracy without and with it.
+    """
+
+    table: dict[int, int]
+    gained: int
+    lost: int
+    before: float
+    after: float
+
+
+def held_out_order(evidence: Evidence) -> Finding | None:
+    """Held-out labels in another order: by the labels noted with the vectors, else by what predictions fit."""
+    return _by_identity(evidence) or _by_predictions(evidence)
+
+
+def _by_identity(evidence: Evidence) -> Finding | None:
+    training, held_out = placed_training(evidence), placed_held_out(evidence)
+    if held_out is None or evidence.documents is None:
+        return None
+    said = evidence.documents.held_out.label_ids
+    both = (said != UNKNOWN) & (held_out.labels != UNKNOWN)
+    table = renaming_of(held_out.labels[both], said[both])
+    if not table:
+        return None
+    if training is not None:
+        learned_ids = evidence.documents.examples.label_ids
+        known = (learned_ids != UNKNOWN) & (training.labels != UNKNOWN)
+        if renaming_of(training.labels[known], learned_ids[known]) == table:
+            return None  # renamed on both sides alike
+    differs = int((held_out.labels[both] != said[both]).sum())
+    lines = [
+        f"{evidence.documents.name}: {share(differs, int(both.sum()), 'held-out labels')} differ from those noted with "
+        "their vectors, by one renaming",
+        few([f"{old} became {new}" for old, new in sorted(table.items())], 5),
+    ]
+    return Finding(
+        "held-out-label-order", "Held-out labels name the classes in another order", lines, directness=PROVEN
+    )
+
+
+def _by_predictions(evidence: Evidence) -> Finding | None:
+    for source, truth, predicted in _sources(evidence):
+        found = find_renaming(truth, predicted)
+        p = at_least(found.gained, found.gained + found.lost, 0.5)
+        if found.table and p < SIGNIFICANT:
+            lines = [
+                f"{source}: accuracy {percent(found.before)} as named, {percent(found.after)} after one renaming of classes",
+                f"tested on documents it was not found on: {found.gained} gained, {found.lost} lost (p = {p:.0e})",
+                "called so in the held-out labels: "
+                + few([f"{old} is {new}" for old, new in sorted(found.table.items())], 5),
+            ]
+            return Finding(
+                "held-out-label-order", "Held-out labels name the classes in another order", lines, directness=MEASURED
+            )
+    return None
+
+
+def _sources(evidence: Evidence) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Return (what predicted, true and predicted classes of held-out documents) of what has learned from training labels."""
+    found = []
+    features, held_out = training_features(evidence), held_out_features(evidence)
+    is_sound = features is not None and features.probe.above(features.chance) < SIGNIFICANT
+    for training in reversed(evidence.trainings):
+        doubtful = training.kind == "documents" and features is not None and not is_sound
+        if len(training.held_out) and learned(training) and not doubtful:
+            pair = votes(training.held_out, training)
+            if pair is not None:
+                found.append((training.name, *pair))
+    if features is not None and held_out is not None and is_sound:
+        predicted = classify(features.means, features.label_ids, held_out.means)
+        found.append(("a linear classifier on the vectors", held_out.label_ids, predicted))
+    return found
+
+
+def votes(predictions: Predictions, training: Training) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return (true, most often predicted class) of each held-out document; None where chunks can't be told apart by document.
+
+    A document's chunks err together, so that they are one answer.
+    """
+    known = has_class(predictions)
+    truth, predicted, doc_ids = predictions.label_ids[known], predictions.predicted[known], predictions.doc_ids[known]
+    if training.kind == "documents":
+        return truth, predicted
+    if any(doc_id is None for doc_id in doc_ids):
+        return None
+    names, docs = np.unique(doc_ids.astype(str), return_inverse=True)
+    counts = np.zeros((len(names), predictions.probs.shape[1]))
+    np.add.at(counts, (docs, predicted), 1)
+    truth_of = np.zeros(len(names), np.int64)
+    truth_of[docs] = truth
+    return truth_of, counts.argmax(axis=1)
+
+
+def find_renaming(truth: np.ndarray, predicted: np.ndarray) -> Renaming:
+    """Return the renaming of predicted classes that fits the truth best, with what it gains where it was not fitted.
+
+    Args:
+        truth, predicted: int (B,).
+    """
+    num = int(max(truth.max(initial=0), predicted.max(initial=0))) + 1
+    fold = np.random.default_rng(0).permutation(len(truth)) % 2
+    renamed = np.zeros(len(truth), np.int64)
+    for side in (0, 1):
+        table = _assign(truth[fold != side], predicted[fold != side], num)
+        renamed[fold == side] = table[predicted[fold == side]]
+    as_named, as_renamed = predicted == truth, renamed == truth
+    whole = _assign(truth, predicted, num)
+    table = {old: new for old, new in enumerate(whole.tolist()) if old != new and (predicted == old).any()}
+    return Renaming(
+        table,
+        int((as_renamed & ~as_named).sum()),
+        int((as_named & ~as_renamed).sum()),
+        float(as_named.mean()) if len(truth) else 0.0,
+        float((whole[predicted] == truth).mean()) if len(truth) else 0.0,
+    )
+
+
+def _assign(truth: np.ndarray, predicted: np.ndarray, num: int) -> np.ndarray:
+    """Return one name for each class, all different: the most frequent pairs first, a class's own name on ties."""
+    counts = np.zeros((num, num))
+    np.add.at(counts, (predicted, truth), 1.0)
+    counts += 0.5 * np.eye(num)
+    table = np.full(num, -1, np.int64)
+    for _ in range(num):
+        old, new = np.unravel_index(counts.argmax(), counts.shape)
+        table[old] = new
+        counts[old, :] = counts[:, new] = -1
+    return table

@@ -1,0 +1,186 @@
+"""Are the labels such as the outputs can give, and the same wherever they are noted?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hierdoc.diagnosis.accuracies import train_labels
+from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Examples, Predictions, Training
+from hierdoc.diagnosis.findings import CAUSE, NOTE, Finding, few, percent, share
+from hierdoc.diagnosis.identity import placed_held_out, placed_training
+from hierdoc.diagnosis.merging import documents_merged
+from hierdoc.diagnosis.thresholds import CONSISTENT, SAME_INPUT_BOUND, SOME_DOCUMENTS, UNSEEN_SHARE
+
+
+def labels_out_of_range(evidence: Evidence) -> Finding | None:
+    """A label id that is none of 0 … C - 1."""
+    lines = []
+    for training in evidence.trainings:
+        held_out = training.held_out.label_ids[training.held_out.label_ids != UNKNOWN]
+        unseen = -1 if evidence.run is not None else 0  # hierdoc marks classes that train never saw with -1
+        for name, labels, lowest in (("training", train_labels(training), 0), ("held-out", held_out, unseen)):
+            wrong = (labels < lowest) | (labels >= training.num_classes)
+            if wrong.any():
+                lines.append(
+                    f"{training.name}: {share(int(wrong.sum()), len(labels), f'{name} labels')} are not in 0 … "
+                    f"{training.num_classes - 1}; they run from {labels.min()} to {labels.max()}"
+                )
+    return Finding("labels-out-of-range", "Labels lie outside the outputs", lines) if lines else None
+
+
+def one_class_only(evidence: Evidence) -> Finding | None:
+    """All training examples have one label."""
+    for training in evidence.trainings:
+        labels = train_labels(training)
+        if len(labels) > 1 and (labels == labels[0]).all():
+            line = f"{training.name}: all {len(labels):,} examples have label {labels[0]}, of {training.num_classes} classes"
+            return Finding("one-class-only", "Every training example has the same label", [line])
+    return None
+
+
+def classes_without_examples(evidence: Evidence) -> Finding | None:
+    """Outputs that no training example has; a cause where held-out documents have them."""
+    for training in evidence.trainings:
+        labels = train_labels(training)
+        if not len(labels):
+            continue
+        empty = np.setdiff1d(np.arange(training.num_classes), labels)
+        held_out = training.held_out.label_ids[training.held_out.label_ids != UNKNOWN]
+        missed = int((np.isin(held_out, empty) | (held_out == -1)).sum())
+        if not len(empty) and not missed:
+            continue
+        lines = []
+        if len(empty):
+            lines.append(
+                f"{training.name}: {len(empty)} of {training.num_classes} outputs have no training example: {few(empty)}"
+            )
+        if missed:
+            lines.append(
+                f"{training.name}: {share(missed, len(held_out), 'held-out examples')} are of classes without one"
+            )
+        hurts = missed >= 3 and missed > UNSEEN_SHARE * len(held_out)
+        return Finding("classes-without-examples", "Classes have no training example", lines, CAUSE if hurts else NOTE)
+    return None
+
+
+def several_labels(evidence: Evidence) -> Finding | None:
+    """One document with several labels in one training."""
+    if documents_merged(evidence) is not None:
+        return None  # which says why
+    lines, worst = [], 0.0
+    for training in evidence.trainings:
+        examples = training.examples
+        known = np.asarray([doc_id is not None for doc_id in examples.doc_ids], bool) & (examples.label_ids != UNKNOWN)
+        if not known.any():
+            continue
+        names, docs = np.unique(examples.doc_ids[known].astype(str), return_inverse=True)
+        pairs = np.unique(np.stack([docs, examples.label_ids[known]]), axis=1)
+        several = np.bincount(pairs[0], minlength=len(names)) > 1
+        if several.any():
+            worst = max(worst, several.mean())
+            lines.append(
+                f"{training.name}: {share(int(several.sum()), len(names), 'documents')} have several labels: {few(names[several])}"
+            )
+    if not lines:
+        return None
+    weight = CAUSE if worst >= SOME_DOCUMENTS else NOTE
+    return Finding("several-labels", "The same document has several labels", lines, weight)
+
+
+def labels_changed(evidence: Evidence) -> Finding | None:
+    """Labels that a training learns from and that are not those noted elsewhere for the same documents."""
+    lines, weight = [], NOTE
+    for of, learned, noted in _twice_noted(evidence):
+        differs = learned != noted
+        if not differs.any():
+            continue
+        table = renaming_of(noted, learned)
+        if table:
+            shown = few([f"{old} became {new}" for old, new in sorted(table.items())])
+            lines.append(
+                f"{of}: {share(int(differs.sum()), len(learned), 'labels')} differ, all by one renaming ({shown})"
+            )
+            continue
+        lines.append(f"{of}: {share(int(differs.sum()), len(learned), 'labels')} differ, by no renaming")
+        weight = CAUSE if differs.mean() >= SOME_DOCUMENTS else weight
+    return (
+        Finding("labels-changed", "Labels changed on the way to the document model", lines, weight) if lines else None
+    )
+
+
+def _twice_noted(evidence: Evidence) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Return (of what, the document model's labels, the labels noted elsewhere for the same documents)."""
+    if evidence.documents is None:
+        return []
+    found = []
+    for of, side, other, placed in (
+        ("training", evidence.documents.examples, "examples", placed_training(evidence)),
+        ("held-out", evidence.documents.held_out, "held_out", placed_held_out(evidence)),
+    ):
+        if placed is not None:
+            both = (placed.labels >= 0) & (side.label_ids != UNKNOWN)
+            found.append((f"{of}, against the vectors' labels", side.label_ids[both], placed.labels[both]))
+        if evidence.chunks is not None:
+            noted = label_of_document(getattr(evidence.chunks, other))
+            pairs = [
+                (label, noted[doc_id])
+                for doc_id, label in zip(side.doc_ids.tolist(), side.label_ids.tolist(), strict=True)
+                if label != UNKNOWN and doc_id in noted
+            ]
+            if pairs:
+                found.append((f"{of}, against {evidence.chunks.name}", *np.asarray(pairs, np.int64).T))
+    return [row for row in found if len(row[1])]
+
+
+def label_of_document(examples: Examples | Predictions) -> dict[str, int]:
+    """Return each document's label, of the documents with one label only."""
+    labels: dict[str, int] = {}
+    several = set()
+    for doc_id, label in zip(examples.doc_ids.tolist(), examples.label_ids.tolist(), strict=True):
+        if doc_id is not None and label != UNKNOWN and labels.setdefault(doc_id, label) != label:
+            several.add(doc_id)
+    return {doc_id: label for doc_id, label in labels.items() if doc_id not in several}
+
+
+def renaming_of(old: np.ndarray, new: np.ndarray) -> dict[int, int]:
+    """Return the table of renaming, one to one, by which nearly all `new` labels follow from the `old`; {} if there is none.
+
+    Labels that keep their name are left out.
+    """
+    table: dict[int, int] = {}
+    if not len(old):
+        return table
+    for label in np.unique(old).tolist():
+        values, counts = np.unique(new[old == label], return_counts=True)
+        table[label] = int(values[counts.argmax()])
+    follows = np.asarray([table[label] for label in old.tolist()]) == new
+    if len(set(table.values())) < len(table) or follows.mean() < CONSISTENT:
+        return {}
+    return {label: name for label, name in table.items() if label != name}
+
+
+def same_input_several_labels(evidence: Evidence) -> Finding | None:
+    """Equal inputs with different labels, so many that no model could be right."""
+    for training in evidence.trainings:
+        bound, num_equal, num = _best_possible(training)
+        if bound < SAME_INPUT_BOUND:
+            lines = [
+                f"{training.name}: {share(num_equal, num, 'examples')} share their input with one of another label",
+                f"{training.name}: no model can be right on more than {percent(bound)} of its examples",
+            ]
+            return Finding("same-input-several-labels", "Equal inputs have different labels", lines)
+    return None
+
+
+def _best_possible(training: Training) -> tuple[float, int, int]:
+    """Return (the best training accuracy that equal inputs leave, how many examples are of such inputs, of how many)."""
+    examples = training.examples
+    counts: dict[bytes, dict[int, int]] = {}
+    for row in np.flatnonzero((examples.label_ids != UNKNOWN) & (examples.hashes.lengths > 0)).tolist():
+        labels = counts.setdefault(examples.hashes[row].tobytes(), {})
+        label = int(examples.label_ids[row])
+        labels[label] = labels.get(label, 0) + 1
+    num = sum(sum(labels.values()) for labels in counts.values())
+    right = sum(max(labels.values()) for labels in counts.values())
+    shared = sum(sum(labels.values()) for labels in counts.values() if len(labels) > 1)
+    return (right / num if num else 1.0), shared, num

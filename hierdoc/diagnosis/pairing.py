@@ -1,0 +1,164 @@
+"""Do labels belong to their vectors, and vectors to their documents, where no hash can tell?
+
+What the chunk model reaches on held-out chunks is what its vectors are worth. Where the pairs that the document model
+learned from are worth far less, they were broken: between document and label, or between vector and document.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hierdoc.diagnosis.accuracies import good_chunk_rate, is_far_below, rate_of
+from hierdoc.diagnosis.evidence import UNKNOWN, Evidence
+from hierdoc.diagnosis.findings import MEASURED, Finding, percent
+from hierdoc.diagnosis.identity import placed_training
+from hierdoc.diagnosis.pairs import Features, held_out_features, training_features
+from hierdoc.diagnosis.probes import coherence
+from hierdoc.diagnosis.statistics import Rate, shares
+from hierdoc.diagnosis.thresholds import (
+    AT_CHANCE,
+    PAIRING_GAP,
+    PAIRING_HALF,
+    PROBE_PER_CLASS,
+    SIGNIFICANT,
+    SURE_Z,
+)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Pairs that are worth far less than they should be.
+
+    Attributes:
+        lines: the evidence.
+        grouping: whether vectors lost their documents; else documents lost their labels; None where this can't be told.
+    """
+
+    lines: list[str]
+    grouping: bool | None
+
+
+def labels_shuffled(evidence: Evidence) -> Finding | None:
+    """Training labels that have nothing, or too little, to do with their documents' vectors."""
+    broken = evidence.once("broken pairs", _broken_pairs)
+    if broken is None or broken.grouping:
+        return None
+    title = "Training labels do not belong to their documents' vectors"
+    return Finding("labels-shuffled", title, broken.lines, directness=MEASURED)
+
+
+def grouping_lost(evidence: Evidence) -> Finding | None:
+    """Vectors that were dealt to the wrong documents."""
+    broken = evidence.once("broken pairs", _broken_pairs)
+    if broken is None or not broken.grouping:
+        return None
+    title = "Vectors stand with documents that they are not of"
+    return Finding("grouping-lost", title, broken.lines, directness=MEASURED)
+
+
+def held_out_labels_shuffled(evidence: Evidence) -> Finding | None:
+    """Held-out labels that have nothing to do with their documents' vectors, where training's have."""
+    train, held_out, chunk = training_features(evidence), held_out_features(evidence), good_chunk_rate(evidence)
+    if train is None or held_out is None or evidence.documents is None:
+        return None
+    good = chunk.accuracy if chunk else train.probe.accuracy
+    sound = train.probe.above(train.chance) < SIGNIFICANT and not is_far_below(train.probe, train.chance, good)
+    if not sound or not _enough(held_out) or not _says_nothing(held_out, good):
+        return None
+    lines = [
+        _probe_line("training", train),
+        _probe_line("held-out", held_out),
+        *([f"chunk model on held-out chunks: {percent(chunk.accuracy)}"] if chunk else []),
+    ]
+    title = "Held-out labels do not belong to their documents' vectors"
+    return Finding("held-out-labels-shuffled", title, lines, directness=MEASURED)
+
+
+def _broken_pairs(evidence: Evidence) -> Broken | None:
+    chunk = good_chunk_rate(evidence)
+    if chunk is None or evidence.documents is None:
+        return None
+    return _by_stored_predictions(evidence, chunk) or _by_probe(evidence, chunk)
+
+
+def _by_stored_predictions(evidence: Evidence, chunk: Rate) -> Broken | None:
+    """The chunk model's classes for the vectors that were learned from, against the labels they were learned with."""
+    placed = placed_training(evidence)
+    if placed is None or evidence.documents is None or evidence.made is None:
+        return None
+    examples = evidence.documents.examples
+    owners = examples.hashes.rows
+    predicted = np.where(placed.rows >= 0, evidence.made.train.predicted[placed.rows], UNKNOWN)
+    known = (predicted != UNKNOWN) & (examples.label_ids[owners] != UNKNOWN)
+    if not known.any():
+        return None
+    predicted, owners = predicted[known], owners[known]
+    doc_ids = np.asarray([str(owner) for owner in owners], object)
+    stored = rate_of(predicted == examples.label_ids[owners], doc_ids, "stored vectors")
+    if stored is None or stored.below(chunk.accuracy - PAIRING_GAP) >= SIGNIFICANT:
+        return None
+    lines = [
+        f"chunk model on held-out chunks: {percent(chunk.accuracy)} ({chunk.source})",
+        f"chunk model on the training vectors, by the labels learned: {percent(stored.accuracy)}",
+    ]
+    agreement, sound, mixed = _agreement(predicted, owners, chunk.accuracy)
+    if agreement is None:
+        return Broken(lines, None)
+    lines.append(
+        f"two chunks of a document get the same class in {percent(agreement)}; {percent(mixed)} if dealt at random"
+    )
+    return Broken(lines, agreement < mixed + PAIRING_HALF * (sound - mixed))
+
+
+def _agreement(predicted: np.ndarray, owners: np.ndarray, accuracy: float) -> tuple[float | None, float, float]:
+    """Return (how often two chunks of a document have one class; what independent errors would give; what chance would)."""
+    num_classes = int(predicted.max()) + 1
+    _, docs = np.unique(owners, return_inverse=True)
+    counts = np.zeros((docs.max() + 1, num_classes))
+    np.add.at(counts, (docs, predicted), 1)
+    sizes = counts.sum(axis=1)
+    several = sizes > 1
+    if several.sum() < 2:
+        return None, 0.0, 0.0
+    pairs = (counts * (counts - 1)).sum(axis=1)[several] / (sizes * (sizes - 1))[several]
+    mixed = float((shares(predicted) ** 2).sum())
+    sound = accuracy**2 + (1 - accuracy) ** 2 / max(1, num_classes - 1)
+    return float(pairs.mean()), sound, mixed
+
+
+def _by_probe(evidence: Evidence, chunk: Rate) -> Broken | None:
+    """A linear classifier on the vectors that were learned from."""
+    features = training_features(evidence)
+    if features is None or not _enough(features) or not _says_nothing(features, chunk.accuracy):
+        return None
+    lines = [
+        f"chunk model on held-out chunks: {percent(chunk.accuracy)} ({chunk.source})",
+        _probe_line("training", features),
+    ]
+    if np.bincount(features.owners).max(initial=0) < 2:
+        return Broken(lines, None)
+    explained, z = coherence(features.values, features.owners)
+    lines.append(
+        f"documents explain {percent(max(0.0, explained))} more of the vectors' variance than random ones (z = {z:.1f})"
+    )
+    return Broken(lines, z < SURE_Z)
+
+
+def _enough(features: Features) -> bool:
+    """Return whether a probe works on so few documents of so many classes."""
+    return len(features) >= PROBE_PER_CLASS * len(np.unique(features.label_ids))
+
+
+def _says_nothing(features: Features, good: float) -> bool:
+    """Return whether the labels can't be told from the vectors, though they should be."""
+    rate = features.probe
+    return rate.above(features.chance) > AT_CHANCE and is_far_below(rate, features.chance, good)
+
+
+def _probe_line(of: str, features: Features) -> str:
+    return (
+        f"a linear classifier on the {of} vectors tells the labels of {percent(features.probe.accuracy)} of "
+        f"{len(features):,} documents (guessing: {percent(features.chance)})"
+    )

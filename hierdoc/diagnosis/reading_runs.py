@@ -1,0 +1,207 @@
+"""From a run directory to evidence, as far as its stages go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from hierdoc.corpus.labels import label_ids
+from hierdoc.diagnosis import reading_traces as traces
+from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Predictions, Run, Training, Vectors
+from hierdoc.errors import HierdocError
+from hierdoc.stages import files, store, tables
+from hierdoc.tracing.files import is_trace, read_trace
+from hierdoc.tracing.hashing import hash_rows, sketch_rows
+
+DOCUMENT_COLUMNS = ["doc_id", "labels", "split", "num_tokens", "num_chunks", "num_unknown", "num_dropped"]
+NEAR_DUPLICATE = "near_duplicate_of_train"
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder holds a stage of a run, finished or not."""
+    return any(_is_begun(folder / name) for name in ("chunk", "finetune", "embed"))
+
+
+def read_run(folder: Path) -> list[Evidence]:
+    """Return the evidence in a run directory: one for each head, or one without.
+
+    Raises:
+        HierdocError: a finished stage is damaged or of another version; the chunk stage is not finished.
+    """
+    names = [name for name in _stage_names(folder) if _is_begun(folder / name)]
+    finished = {name: store.read(folder, name) for name in names if store.is_finished(folder, name)}
+    if "chunk" not in finished:
+        raise HierdocError(f"{folder / 'chunk'}: this stage is not finished, and the doctor needs its documents")
+    chunk = finished["chunk"]
+    documents = tables.read_tables(chunk.files("documents-"), _columns(chunk))
+    labels = chunk.details["labels"]
+    run = _run_facts(names, finished, documents)
+    made = _read_vectors(finished["embed"], documents, labels) if "embed" in finished else None
+    common = (chunk, documents, labels, finished)
+    precision = finished["embed"].parameters["precision"] if "embed" in finished else None
+    chunks = _read_training(folder, "finetune", "chunks", *common) if "finetune" in names else None
+    heads = [name for name in names if name.startswith("heads/")]
+    trainings = [_read_training(folder, name, "documents", *common) for name in heads] or [None]
+    if chunks is not None and precision is not None:
+        chunks = _with(chunks, precision=precision)
+    return [Evidence(chunks, training, made, run) for training in trainings]
+
+
+def _columns(chunk: store.FinishedStage) -> list[str]:
+    import pyarrow.parquet as pq
+
+    held = pq.read_schema(chunk.files("documents-")[0]).names
+    return DOCUMENT_COLUMNS + ([NEAR_DUPLICATE] if NEAR_DUPLICATE in held else [])
+
+
+def _is_begun(path: Path) -> bool:
+    return (path / store.MANIFEST).exists() or (path / store.STARTED).exists()
+
+
+def _stage_names(folder: Path) -> Iterator[str]:
+    yield from ("chunk", "finetune", "embed")
+    for room in ("heads", "evaluate"):
+        if (folder / room).is_dir():
+            yield from (f"{room}/{path.name}" for path in sorted((folder / room).iterdir()))
+
+
+def _with(training: Training, **changes: Any) -> Training:
+    return Training(**{**vars(training), **changes})
+
+
+def _run_facts(names: list[str], finished: dict[str, store.FinishedStage], documents: pa.Table) -> Run:
+    out_of_date = [
+        (name, parent)
+        for name, stage in finished.items()
+        for parent, fingerprint in stage.manifest["parents"].items()
+        if parent in finished and finished[parent].fingerprint != fingerprint
+    ]
+    metrics = [
+        files.read_object(finished[name].path / "metrics.json")
+        for name in names
+        if name.startswith("evaluate/") and name in finished and finished[name].parameters.get("split") == "test"
+    ]
+    measured = metrics[0] if metrics else {}
+    near = documents[NEAR_DUPLICATE].to_numpy() if NEAR_DUPLICATE in documents.schema.names else None
+    numbers = {
+        name: documents[name].to_numpy().astype(np.int64) for name in DOCUMENT_COLUMNS if name.startswith("num_")
+    }
+    finetune = finished.get("finetune")
+    return Run(
+        out_of_date=out_of_date,
+        unfinished=[name for name in names if name not in finished],
+        details=finished["chunk"].details,
+        splits=traces.strings_of(documents["split"]),
+        label_ids=_document_labels(documents, finished["chunk"].details["labels"]),
+        near_duplicate=np.zeros(len(documents), bool) if near is None else near,
+        tfidf_svm_accuracy=measured.get("tfidf_svm_accuracy"),
+        majority_accuracy=measured.get("majority_accuracy"),
+        best_dev_chunk_accuracy=finetune.details.get("dev_chunk_accuracy") if finetune else None,
+        **numbers,
+    )
+
+
+def _document_labels(documents: pa.Table, labels: list[str]) -> np.ndarray:
+    return label_ids([row[0] if row else "" for row in documents["labels"].to_pylist()], labels).astype(np.int64)
+
+
+def _read_vectors(embed: store.FinishedStage, documents: pa.Table, labels: list[str]) -> Vectors:
+    """Return embed's vectors as if a trace had noted them; shards are read one at a time, and only sketches are kept."""
+    split_of = dict(zip(documents["doc_id"].to_pylist(), documents["split"].to_pylist(), strict=True))
+    label_of = dict(zip(documents["doc_id"].to_pylist(), _document_labels(documents, labels).tolist(), strict=True))
+    parts = []
+    for path in embed.files("vectors-"):
+        table = tables.read_tables([path])
+        vectors = tables.matrix_of(table["vector"])
+        doc_ids = traces.strings_of(table["doc_id"])
+        parts.append(
+            (
+                doc_ids,
+                np.asarray([split_of.get(doc_id, "excluded") for doc_id in doc_ids], object),
+                table["chunk_index"].to_numpy().astype(np.int64),
+                np.asarray([label_of.get(doc_id, UNKNOWN) for doc_id in doc_ids], np.int64),
+                tables.matrix_of(table["probs"]).argmax(axis=1).astype(np.int64),
+                hash_rows(vectors),
+                sketch_rows(vectors),
+            )
+        )
+    return Vectors(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _read_training(
+    folder: Path,
+    name: str,
+    kind: str,
+    chunk: store.FinishedStage,
+    documents: pa.Table,
+    labels: list[str],
+    finished: dict[str, store.FinishedStage],
+) -> Training:
+    """Return a stage's training: from its trace, or without one from its history and parameters."""
+    path = folder / name
+    measured = _read_evaluations(name, labels, finished) if kind == "documents" else []
+    if is_trace(path):
+        training = traces.training_of(name, read_trace(path))
+        if training.kind != kind:
+            raise HierdocError(f"{path}: must hold the trace of a training on {kind}, but holds one on {training.kind}")
+        training = _with(training, readings=training.readings or _read_history(path))
+        known = set(training.held_out.splits.tolist())
+        others = [part for part in measured if part.splits[0] not in known]
+        return _with(training, held_out=traces.join_predictions([training.held_out, *others]))
+    stage = finished.get(name)
+    return Training(
+        name=name,
+        kind=kind,
+        num_classes=len(labels),
+        labels=labels,
+        num_documents=chunk.details["documents_by_split"].get("train"),
+        weights_loaded=None,
+        weights_expected=None,
+        optimizer=None,
+        readings=_read_history(path),
+        weights=[],
+        probe=None,
+        finished=stage is not None,
+        examples=traces.no_examples(),
+        steps=traces.no_steps(),
+        held_out=traces.join_predictions(measured),
+        has_trace=False,
+    )
+
+
+def _read_history(path: Path) -> list[dict[str, Any]]:
+    """Return the epochs of history.jsonl; a line that an interruption has cut is left out."""
+    readings = []
+    if (path / "history.jsonl").exists():
+        for line in (path / "history.jsonl").read_text(encoding="utf-8").splitlines():
+            try:
+                readings.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+    return [reading for reading in readings if isinstance(reading, dict)]
+
+
+def _read_evaluations(name: str, labels: list[str], finished: dict[str, store.FinishedStage]) -> list[Predictions]:
+    """Return what evaluate has predicted with this head, for the splits that it was called for."""
+    head = name.removeprefix("heads/")
+    found = []
+    for stage_name, stage in finished.items():
+        if stage_name.startswith("evaluate/") and stage.parameters.get("head") == head:
+            table = tables.read_tables([stage.path / "predictions.parquet"])
+            columns = [table[f"probability:{label}"].to_numpy() for label in labels]
+            found.append(
+                Predictions(
+                    doc_ids=traces.strings_of(table["doc_id"]),
+                    label_ids=label_ids(table["true_label"].to_pylist(), labels).astype(np.int64),
+                    mask_sums=table["num_chunks"].to_numpy().astype(np.int64),
+                    hashes=traces.Ragged(np.zeros(0, np.uint64), np.zeros(len(table) + 1, np.int64)),
+                    probs=np.stack(columns, axis=1).astype(np.float64),
+                    splits=np.full(len(table), stage.parameters["split"], object),
+                )
+            )
+    return found

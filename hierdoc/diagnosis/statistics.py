@@ -1,0 +1,92 @@
+"""How likely chance is: binomial tails and intervals, entropy, and the way back from a permutation test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hierdoc.diagnosis.thresholds import NUM_PERMUTATIONS
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share of right answers.
+
+    Attributes:
+        accuracy: the share.
+        num: of answers.
+        num_documents: that they are about; tests count documents, because a document's chunks are right or wrong together.
+        source: where it was read, for people.
+    """
+
+    accuracy: float
+    num: int
+    num_documents: int
+    source: str = ""
+
+    @property
+    def hits(self) -> int:
+        """Right documents, of `num_documents`."""
+        return round(self.accuracy * self.num_documents)
+
+    def above(self, rate: float) -> float:
+        """Return how likely so many right answers or more are where the true rate is `rate`."""
+        return at_least(self.hits, self.num_documents, rate)
+
+    def below(self, rate: float) -> float:
+        """Return how likely so few right answers or fewer are where the true rate is `rate`."""
+        return at_most(self.hits, self.num_documents, rate)
+
+    def interval(self) -> tuple[float, float]:
+        """Return the 95 % interval of the true rate (Wilson 1927)."""
+        if not self.num_documents:
+            return 0.0, 1.0
+        z, n = 1.959964, self.num_documents
+        middle = (self.accuracy + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(self.accuracy * (1 - self.accuracy) / n + z * z / (4 * n * n))
+        return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def at_least(hits: int, num: int, rate: float) -> float:
+    """Return the probability of `hits` or more of `num` at `rate`."""
+    return at_most(num - hits, num, 1 - rate)
+
+
+def at_most(hits: int, num: int, rate: float) -> float:
+    """Return the probability of `hits` or fewer of `num` at `rate`."""
+    if hits >= num or rate <= 0:
+        return 1.0
+    if hits < 0 or rate >= 1:
+        return 0.0
+    ways = np.concatenate([[0.0], np.cumsum(np.log(np.arange(num, num - hits, -1)) - np.log(np.arange(1, hits + 1)))])
+    taken = np.arange(hits + 1)
+    logs = ways + taken * math.log(rate) + (num - taken) * math.log1p(-rate)
+    return float(min(1.0, np.exp(logs).sum()))
+
+
+def shares(ids: np.ndarray) -> np.ndarray:
+    """Return the share of each distinct id, float64, in the order of the ids."""
+    _, counts = np.unique(ids, return_counts=True)
+    return counts / max(1, counts.sum())
+
+
+def entropy(ids: np.ndarray) -> float:
+    """Return the entropy of ids in nats: the loss of who knows how frequent each is, and nothing else."""
+    found = shares(ids)
+    return float(-(found * np.log(found)).sum())
+
+
+def standing(observed: float, draw: Callable[[np.random.Generator], float]) -> tuple[float, float]:
+    """Return (the mean of what chance gives, how many standard deviations `observed` is above it).
+
+    Args:
+        observed: a number.
+        draw: makes the number anew from what chance gives.
+    """
+    rng = np.random.default_rng(0)
+    drawn = np.asarray([draw(rng) for _ in range(NUM_PERMUTATIONS)])
+    spread = max(float(drawn.std()), 1e-12)
+    return float(drawn.mean()), (observed - float(drawn.mean())) / spread
