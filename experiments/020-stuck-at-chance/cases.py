@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import shutil
 import time
 from collections import Counter
@@ -82,6 +83,7 @@ class Bench:
         }
         self.results.mkdir(parents=True, exist_ok=True)
         files.write_json(self.result_path(case), result)
+        gc.collect()  # Keras models are in circles, and a process makes hundreds of them
         return result
 
     def examine_again(self, case: Case) -> dict[str, Any]:
