@@ -28,6 +28,7 @@ _HOMES = {
     "evaluate_head": "hierdoc.evaluate",
     "predict_documents": "hierdoc.predict",
     "run_pipeline": "hierdoc.run",
+    "examine": "hierdoc.doctor",
     "make_split_files": "hierdoc.splits",
     "verify_split_file": "hierdoc.splits",
     "make_library_docs": "hierdoc.datasets",

@@ -64,6 +64,7 @@ CHECKS: dict[str, Callable[[Evidence], Finding | None]] = {
     "majority-answered": predictions.majority_answered,
     "too-few-documents": held_out.too_few_documents,
     "only-memorised": held_out.only_memorised,
+    "answers-astray": unexplained.answers_astray,
     "unexplained": unexplained.unexplained,
     "at-chance": predictions.at_chance,
     "below-chunks": predictions.below_chunks,
@@ -89,18 +90,23 @@ _IDENTITIES = {
 _NOT_THE_SAME = {"vectors-never-made", "vectors-of-other-documents", "vectors-not-finite", "vectors-constant"}
 EXPLAINED_BY = {
     "vectors-not-finite": {"labels-out-of-range"},
-    "labels-changed": {"labels-out-of-range", "several-labels"},
+    "labels-changed": {"labels-out-of-range", "several-labels", "one-class-only"},
     "labels-shuffled": _IDENTITIES,
     "grouping-lost": _IDENTITIES,
     "held-out-labels-shuffled": _IDENTITIES | {"held-out-label-order", "labels-shuffled", "held-out-vectors-foreign"},
     "held-out-label-order": _NOT_THE_SAME | {
         "labels-out-of-range", "held-out-vectors-foreign", "weights-did-not-move", "grouping-lost",
+        "classes-without-examples",
     },
     "same-input-several-labels": _NOT_THE_SAME | {"several-labels", "labels-changed"},
-    "held-out-vectors-foreign": _NOT_THE_SAME | {"stages-out-of-date"},
-    "chunks-left-out": {"vectors-of-other-documents", "vectors-never-made", "documents-never-seen"},
+    "held-out-vectors-foreign": _NOT_THE_SAME | {"stages-out-of-date", "classes-without-examples"},
+    "chunks-left-out": {"vectors-of-other-documents", "vectors-never-made", "documents-never-seen", "chunks-repeated"},
     "documents-never-seen": {"vectors-of-other-documents"},
-    "leak": {"vectors-not-finite", "vectors-constant"},
+    "leak": _NOT_THE_SAME | {"same-input-several-labels"},
+    "several-labels": {"labels-out-of-range"},
+    "classes-without-examples": {"one-class-only", "documents-never-seen"},
+    "sorted-by-label": {"several-labels"},
+    "answers-astray": TAKES_LEARNING_AWAY,
     "weights-did-not-move": {"loss-not-finite", "labels-out-of-range", "vectors-not-finite", "vectors-out-of-scale"},
     "loss-not-finite": {
         "labels-out-of-range", "vectors-not-finite", "vectors-out-of-scale", "learning-rate-too-large",
@@ -109,7 +115,7 @@ EXPLAINED_BY = {
     "learning-rate-too-small": TAKES_LEARNING_AWAY,
     "majority-answered": TAKES_LEARNING_AWAY | {"learning-rate-too-large", "learning-rate-too-small"},
     "too-few-documents": TAKES_LEARNING_AWAY | {"learning-rate-too-large", "learning-rate-too-small"},
-    "only-memorised": TAKES_LEARNING_AWAY | {"too-few-documents", "leak"},
+    "only-memorised": TAKES_LEARNING_AWAY | {"too-few-documents", "leak", "answers-astray"},
 }  # fmt: skip
 
 

@@ -7,7 +7,9 @@ import numpy as np
 from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Ragged, Training
 from hierdoc.diagnosis.findings import CAUSE, NOTE, Finding, few, share
 from hierdoc.diagnosis.identity import NONE, Placed, placed_held_out, placed_training
-from hierdoc.diagnosis.thresholds import ANY_FOREIGN, LEFT_OUT, OUT_OF_ORDER
+from hierdoc.diagnosis.thresholds import ANY_FOREIGN, FEWEST_TO_COMPARE, LEFT_OUT, OUT_OF_ORDER, SAME_BUT_CHANGED
+
+MOST_PAIRED = 200  # documents whose first vectors are compared, each with each
 
 
 def stages_out_of_date(evidence: Evidence) -> Finding | None:
@@ -26,7 +28,7 @@ def vectors_never_made(evidence: Evidence) -> Finding | None:
     training, made = evidence.documents, evidence.made
     if training is None or made is None:
         return None
-    lines, worst = [], 0.0
+    lines, worst, foreign_sides = [], 0.0, []
     for of, hashes, noted in (
         ("training", training.examples.hashes.values, made.hashes),
         ("held-out", training.held_out.hashes.values, made.hashes if len(made.held_out) else []),
@@ -38,10 +40,39 @@ def vectors_never_made(evidence: Evidence) -> Finding | None:
                     f"{training.name}: {share(int(foreign.sum()), len(hashes), f'{of} vectors')} are none of those made"
                 )
                 worst = max(worst, foreign.mean())
+                foreign_sides.append(of)
     if not lines:
         return None
-    title = "Vectors are used that were never made: stale, foreign, or changed since"
+    if "training" in foreign_sides and _changed_only(evidence):
+        lines.append("they keep the distances of those made: they were scaled, standardised or rounded since")
+        return Finding("vectors-never-made", "Vectors were changed after they were made", lines, NOTE)
+    title = "Vectors are used that were never made: stale, or of another encoder"
     return Finding("vectors-never-made", title, lines, CAUSE if worst >= ANY_FOREIGN else NOTE)
+
+
+def _changed_only(evidence: Evidence) -> bool:
+    """Return whether the vectors learned from are those made for the same chunks, changed in a way that keeps their distances."""
+    training, made = evidence.documents, evidence.made
+    if training is None or made is None or made.values is None or training.examples.vectors is None:
+        return False
+    examples, train = training.examples, made.train
+    rows: dict[str, list[int]] = {}
+    for row, doc_id in enumerate(train.doc_ids.tolist()):
+        rows.setdefault(doc_id, []).append(row)
+    pairs = []
+    for example in np.random.default_rng(0).permutation(len(examples))[:MOST_PAIRED].tolist():
+        made_rows = rows.get(examples.doc_ids[example], [])
+        foreign = ~np.isin(examples.hashes[example][:1], made.hashes)
+        if examples.hashes.lengths[example] == len(made_rows) > 0 and foreign.all():
+            pairs.append((made_rows[0], int(examples.hashes.starts[example])))
+    if len(pairs) < FEWEST_TO_COMPARE:
+        return False
+    sides = train.values[[one for one, _ in pairs]], examples.vectors[[other for _, other in pairs]]
+    if not all(np.isfinite(side).all() for side in sides):
+        return False
+    upper = np.triu_indices(len(pairs), 1)
+    one, other = (np.linalg.norm(side[upper[0]] - side[upper[1]], axis=1) for side in sides)
+    return bool(one.std() > 0 and other.std() > 0 and np.corrcoef(one, other)[0, 1] > SAME_BUT_CHANGED)
 
 
 def vectors_of_other_documents(evidence: Evidence) -> Finding | None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from hierdoc.diagnosis.accuracies import TRAIN_ACCURACY, label_entropy, last_reading
 from hierdoc.diagnosis.evidence import Training
-from hierdoc.diagnosis.thresholds import MEMORISED, NOT_LEARNED
+from hierdoc.diagnosis.thresholds import MEMORISED, NOT_LEARNED, STEADY
 
 TRAIN_LOSS = ("loss", "train_loss")
 
@@ -46,6 +46,14 @@ def course_of(training: Training) -> Course | None:
     tenths = np.asarray([part.mean() for part in np.array_split(losses, min(10, len(losses)))])
     last = float(losses[-max(1, len(losses) // 4) :].mean())
     return Course(len(losses), by_step, float(losses[0]), float(tenths[0]), last, tenths)
+
+
+def still_falling(training: Training) -> bool:
+    """Return whether the loss was still falling when training ended."""
+    course = course_of(training)
+    if course is None or len(course.tenths) < 10:
+        return False
+    return course.tenths[-4:-2].mean() - course.tenths[-2:].mean() > STEADY * label_entropy(training)
 
 
 def learned(training: Training) -> bool:

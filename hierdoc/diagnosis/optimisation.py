@@ -12,6 +12,7 @@ from hierdoc.diagnosis.findings import CAUSE, INFERRED, MEASURED, PROVEN, SYMPTO
 from hierdoc.diagnosis.losses import TRAIN_LOSS, Course, course_of, learned
 from hierdoc.diagnosis.pairs import training_features
 from hierdoc.diagnosis.thresholds import (
+    ABOVE_FREQUENCIES,
     FEWEST_STEPS,
     HARDLY_MOVED,
     JUMPED,
@@ -22,6 +23,7 @@ from hierdoc.diagnosis.thresholds import (
     SLOW_ENCODER,
     SLOW_HEAD,
     SLOWLY_MOVED,
+    SPENT,
     STILL_FALLING,
     STILL_SHARE,
     TYPICAL_WEIGHT,
@@ -138,8 +140,9 @@ def learning_rate_too_small(evidence: Evidence) -> Finding | None:
         if course is None or movement is None or not course.by_step or course.num < FEWEST_STEPS or movement.most == 0:
             continue
         still_there = course.last > NOT_LEARNED * min(course.first, label_entropy(training))
-        hardly = movement.most < HARDLY_MOVED and still_there
-        if hardly or _is_slow(evidence, training, course, movement):
+        moved = movement.most if training.kind == "chunks" else min(movement.most, movement.whole)
+        hardly = moved < HARDLY_MOVED and still_there
+        if hardly or _is_spent(evidence, training) or _is_slow(evidence, training, course, movement):
             return Finding(
                 "learning-rate-too-small",
                 "The weights hardly moved: the learning rate is too small",
@@ -148,6 +151,14 @@ def learning_rate_too_small(evidence: Evidence) -> Finding | None:
                 INFERRED,
             )
     return None
+
+
+def _is_spent(evidence: Evidence, training: Training) -> bool:
+    """Return whether the learning rate was next to nothing in half of the steps, and there is more to learn."""
+    rates = training.steps.learning_rates[np.isfinite(training.steps.learning_rates)]
+    if not len(rates) or (rates < SPENT * rates.max()).mean() < 0.5:
+        return False
+    return not learned(training) or (training.kind == "documents" and _knows_less(evidence, training))
 
 
 def _is_slow(evidence: Evidence, training: Training, course: Course, movement: Movement) -> bool:
@@ -181,8 +192,8 @@ def learning_rate_too_large(evidence: Evidence) -> Finding | None:
         if course is None or not course.by_step:
             continue
         ended_high = course.last > JUMPED * max(course.began, float(np.log(training.num_classes)))
-        moved = movement.whole if movement is not None else 0.0
-        if ended_high or moved > MOVED_TOO_FAR or (moved > MOVED_FAR and not learned(training)):
+        moved, high = movement.whole if movement is not None else 0.0, ABOVE_FREQUENCIES * label_entropy(training)
+        if ended_high or moved > MOVED_TOO_FAR or (moved > MOVED_FAR and course.last > high):
             return Finding(
                 "learning-rate-too-large",
                 "The loss jumps and the weights are thrown far: the learning rate is too large",

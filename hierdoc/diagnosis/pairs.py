@@ -8,7 +8,7 @@ import numpy as np
 
 from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Vectors
 from hierdoc.diagnosis.identity import placed_held_out, training_vectors
-from hierdoc.diagnosis.probes import cross_classify, document_means
+from hierdoc.diagnosis.probes import classify, cross_classify, document_means
 from hierdoc.diagnosis.statistics import Rate
 
 MOST_DOCUMENTS = 5_000  # are probed; drawn, so that no corpus is too large
@@ -77,6 +77,18 @@ def _of_made(made: Vectors) -> Features | None:
     labels = np.full(len(names), UNKNOWN, np.int64)
     labels[owners] = made.label_ids[known]
     return make_features(made.values[known], owners, labels)
+
+
+def transfer(evidence: Evidence) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return (true, predicted) classes of held-out documents by a linear classifier that learned training's vectors; or None."""
+    return evidence.once("transfer", _transfer)
+
+
+def _transfer(evidence: Evidence) -> tuple[np.ndarray, np.ndarray] | None:
+    train, held_out = training_features(evidence), held_out_features(evidence)
+    if train is None or held_out is None:
+        return None
+    return held_out.label_ids, classify(train.means, train.label_ids, held_out.means)
 
 
 def make_features(values: np.ndarray, owners: np.ndarray, label_ids: np.ndarray) -> Features | None:

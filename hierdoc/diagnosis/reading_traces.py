@@ -19,6 +19,11 @@ NO_NUMBERS = np.zeros(0, np.int64)
 NO_ROWS = Ragged(NO_NUMBERS, np.zeros(1, np.int64))
 
 
+def holds_traces(folder: Path) -> bool:
+    """Return whether a folder is a trace, or holds folders that are."""
+    return is_trace(folder) or any(is_trace(path) for path in folder.iterdir())
+
+
 def read_set(folder: Path) -> list[Evidence]:
     """Return the evidence in a trace, or in the traces that lie in a folder: one for each document model.
 

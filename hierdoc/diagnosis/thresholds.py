@@ -12,14 +12,11 @@ SURE_Z = 5.0  # standard deviations: far beyond 1e-4, because the spread is esti
 NUM_PERMUTATIONS = 200  # for that spread: it is then known to 5 %
 
 # Labels
-SOME_DOCUMENTS = (
-    0.02  # of the documents: below it, a fault of single documents is a note, it can't keep a model at chance
-)
+SOME_DOCUMENTS = 0.02  # of the documents: below it, a fault of single documents can't keep a model at chance
 CONSISTENT = 0.98  # of the documents: labels that follow one table of renaming so often were renamed, not shuffled
 UNSEEN_SHARE = 0.05  # of held-out documents: those of classes without training documents cost as much accuracy
-SAME_INPUT_BOUND = (
-    0.9  # the best accuracy that identical inputs with several labels leave; healthy duplicates leave more
-)
+SAME_INPUT_BOUND = 0.9  # the best accuracy that equal inputs with several labels leave; healthy copies leave more
+RENAMED_RIGHT = 0.7  # of the way from 1/C to what the chunk model or the vectors give: where a true renaming leads
 PAIRING_GAP = 0.1  # below the chunk model's held-out accuracy: on training vectors it should be above it, not below
 PAIRING_HALF = 0.5  # of the way from chance to the chunk model's accuracy: a probe of sound pairs goes further
 PROBE_PER_CLASS = 8  # documents of a class: with fewer, a probe in 16 dimensions fails on sound pairs as well
@@ -33,6 +30,7 @@ SAME_VECTOR_SHARE = 0.5  # of the vectors of documents of several classes; equal
 SEPARATE = 0.95  # of the vectors have their nearest neighbour on their own side, where half would if both were alike
 OUTSIDE = 0.5  # of the held-out vectors are longer, or shorter, than 98 % of training's
 FEWEST_TO_COMPARE = 20  # documents on each side before two sets of vectors are compared
+SAME_BUT_CHANGED = 0.7  # correlation of distances: scaled, standardised or rounded vectors keep them; others do not
 
 # Grouping
 ANY_FOREIGN = 0.01  # of the vectors used: identities are exact, so that this only forgives a file noted twice
@@ -47,20 +45,22 @@ NEVER_SEEN = 0.05  # of the documents: a last batch that is dropped is less
 FEWEST_BATCHES = 8  # in an epoch, before an order can be told from a chance one
 
 # Optimisation
-FEWEST_STEPS = (
-    50  # with fewer, a sensible learning rate has not moved the weights either: the training is short, not wrong
-)
+FEWEST_STEPS = 50  # with fewer, a sensible learning rate has not moved the weights either: the training is short
 NOT_LEARNED = 0.9  # of the entropy of the training labels: a loss above it is that of knowing their frequencies only
 TYPICAL_WEIGHT = 0.02  # BERT's initial standard deviation: arrays of smaller numbers (biases) are measured against it
-HARDLY_MOVED = 0.01  # of its norm, for the array that moved most; 50 steps of a sensible rate move one by 0.03 and more
+HALF_LEARNED = 0.5  # of it: a loss above this that is still falling belongs to a training that was ended early
+HARDLY_MOVED = 0.01  # of its norm, for the array that moved most: 50 steps of a sensible rate give 0.03 and more
+SPENT = 0.01  # of the largest learning rate: steps below it, if they are half of all, train nothing
 SLOWLY_MOVED = 0.2  # of their norm, for all arrays of a head together: a rate of 1e-3 comes further in a hundred steps
 SLOW_HEAD = 5e-4  # of their norm in a step, likewise: a rate of 1e-3 gives 2e-3, 1e-4 gives 3e-4
 SLOW_ENCODER = 5e-6  # likewise for an encoder: a rate of 2e-5 gives 2e-5, 2e-6 gives 2e-6
 STILL_FALLING = 0.6  # slope of the second half of the losses against the first's; a training that settles is below
 MOVED_FAR = 5.0  # times their norm, for all arrays together, and nothing learned; healthy heads move theirs by 0.2 to 3
+ABOVE_FREQUENCIES = 1.05  # times the entropy of the labels: with nothing learned, a steady loss ends at the entropy
 MOVED_TOO_FAR = 10.0  # likewise, whatever was learned
+STEADY = 0.05  # of the entropy of the labels: a loss that falls by more in the last third of training is still falling
 JUMPED = 1.5  # times the larger of the very first loss and ln C: no sensible training ends there
-VANISHED = 0.1  # of the norm that weights had before; training makes norms grow
+VANISHED = 0.5  # of the norm that weights had before; training makes norms grow
 STILL_SHARE = 0.5  # of the trained numbers without any change; unused arrays (a pooler) are less
 SOFTMAX_ROOM = 0.02  # of the bound that a second softmax sets: how near the surest answers come to it
 LOSS_APART = 0.5  # of that bound's loss: a held-out loss so far below the training loss is another loss

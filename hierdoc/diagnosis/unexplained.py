@@ -1,37 +1,80 @@
-"""What is left when a document model is at chance beside a good chunk model: in which part the fault must lie."""
+"""What is left when a document model is far worse than its vectors allow: in which part the fault must lie."""
 
 from __future__ import annotations
 
-from hierdoc.diagnosis.accuracies import chance, good_chunk_rate, held_out_rate, is_at_chance, is_far_below
-from hierdoc.diagnosis.evidence import Evidence
-from hierdoc.diagnosis.findings import CAUSE, INFERRED, Finding, percent
-from hierdoc.diagnosis.losses import learned
-from hierdoc.diagnosis.pairs import Features, held_out_features, training_features
-from hierdoc.diagnosis.thresholds import FEWEST_STEPS, SIGNIFICANT
+from hierdoc.diagnosis.accuracies import (
+    chance,
+    good_chunk_rate,
+    held_out_rate,
+    is_at_chance,
+    is_far_below,
+    label_entropy,
+    rate_of,
+)
+from hierdoc.diagnosis.evidence import Evidence, Training
+from hierdoc.diagnosis.findings import CAUSE, INFERRED, MEASURED, Finding, percent
+from hierdoc.diagnosis.losses import course_of, learned, still_falling
+from hierdoc.diagnosis.pairs import Features, held_out_features, training_features, transfer
+from hierdoc.diagnosis.predictions import below_chunks
+from hierdoc.diagnosis.statistics import Rate
+from hierdoc.diagnosis.thresholds import FEWEST_STEPS, HALF_LEARNED, SIGNIFICANT
+
+
+def answers_astray(evidence: Evidence) -> Finding | None:
+    """A document model that learned, and whose held-out answers are guesses where its vectors tell the classes."""
+    training, rate = evidence.documents, held_out_rate(evidence.documents)
+    possible = _possible(evidence)
+    if training is None or rate is None or possible is None or not learned(training):
+        return None
+    guess = chance(evidence, training)
+    if not is_at_chance(evidence, training) or not is_far_below(rate, guess, possible.accuracy):
+        return None
+    lines = [
+        f"document model: {percent(rate.accuracy)}, guessing {percent(guess)}, though its training loss fell",
+        f"a linear classifier that learned the same vectors is right on {percent(possible.accuracy)} of the same documents",
+    ]
+    title = "The held-out answers are not those of the model that learned"
+    return Finding("answers-astray", title, lines, CAUSE, MEASURED)
+
+
+def _possible(evidence: Evidence) -> Rate | None:
+    """Return what a linear classifier on training's vectors reaches on the held-out ones."""
+    transferred = transfer(evidence)
+    return None if transferred is None else rate_of(transferred[0] == transferred[1], None, "vectors")
 
 
 def unexplained(evidence: Evidence) -> Finding | None:
-    """A document model at chance beside a good chunk model."""
+    """A document model at chance, or far below, beside a good chunk model; unless its training was cut short."""
     training, chunk = evidence.documents, good_chunk_rate(evidence)
     rate = held_out_rate(training)
-    if training is None or chunk is None or rate is None or 0 < len(training.steps) < FEWEST_STEPS:
+    if training is None or chunk is None or rate is None or _is_short(training):
         return None
     guess = chance(evidence, training)
-    if not is_at_chance(evidence, training) or not is_far_below(rate, guess, chunk.accuracy):
+    lost = is_at_chance(evidence, training) and is_far_below(rate, guess, chunk.accuracy)
+    if not lost and below_chunks(evidence) is None:
         return None
-    part, reasons = _part(evidence)
+    part, reasons = _part(evidence, training)
     lines = [
         f"document model: {percent(rate.accuracy)}, guessing {percent(guess)}; chunk model: {percent(chunk.accuracy)}",
         *reasons,
     ]
-    title = f"The document model is at chance, and the fault lies in {part}"
-    return Finding("unexplained", title, lines, CAUSE, INFERRED)
+    state = "at chance" if lost else "far below its chunks"
+    return Finding(
+        "unexplained", f"The document model is {state}, and the fault lies in {part}", lines, CAUSE, INFERRED
+    )
 
 
-def _part(evidence: Evidence) -> tuple[str, list[str]]:
+def _is_short(training: Training) -> bool:
+    """Return whether training ended long before it had learned its examples."""
+    course = course_of(training)
+    on_its_way = course is not None and course.last > HALF_LEARNED * label_entropy(training)
+    return 0 < len(training.steps) < FEWEST_STEPS or (still_falling(training) and on_its_way)
+
+
+def _part(evidence: Evidence, training: Training) -> tuple[str, list[str]]:
     """Return (the part that the fault must lie in, why)."""
-    train, held_out = training_features(evidence), held_out_features(evidence)
-    has_learned = evidence.documents is not None and learned(evidence.documents)
+    train, held_out, possible = training_features(evidence), held_out_features(evidence), _possible(evidence)
+    has_learned = learned(training)
     reasons = []
     if train is not None:
         reasons.append(_told("training", train))
@@ -41,6 +84,10 @@ def _part(evidence: Evidence) -> tuple[str, list[str]]:
         reasons.append(_told("held-out", held_out))
         if train is not None and not _says(held_out) and len(held_out) >= len(train) / 4:
             return "the held-out labels or their vectors", reasons
+    if possible is not None:
+        reasons.append(
+            f"one that learned training's vectors is right on {percent(possible.accuracy)} of the held-out documents"
+        )
     reasons.append(f"the training loss {'fell' if has_learned else 'did not fall'}")
     return ("what is held out, or how it is predicted" if has_learned else "the optimisation or the order"), reasons
 

@@ -180,7 +180,12 @@ class Simulation:
         self.chunk_rate, self.head_rate = 4e-3 * world.rate, 1e-2 * world.rate
         self.head_order: Callable[[int], list[np.ndarray]] | None = None
         self.chunk_order: Callable[[int], list[np.ndarray]] | None = None
-        self.dropout_at_answers = 0.0
+        self.reads: Callable[[np.ndarray], np.ndarray] = lambda group: group.mean(
+            axis=0
+        )  # what the head sees of a document
+        self.step_weights: Callable[[np.ndarray], np.ndarray | None] = lambda members: None
+        self.rate_at: Callable[[int], float] = lambda step: self.head_rate
+        self.alters_answers: Callable[[np.ndarray], np.ndarray] = lambda answers: answers
         self.finished = True
 
     def run(self) -> dict[str, Trace]:
@@ -296,10 +301,10 @@ class Simulation:
         self._at("head training")
         for epoch in range(1, world.head_epochs + 1):
             for members in self._head_batches(epoch):
-                labels = self.step_labels(members, self.head_net.num_steps)
-                loss = self.head_net.step(self.features(members), labels, self.head_rate)
+                labels, rate = self.step_labels(members, self.head_net.num_steps), self.rate_at(self.head_net.num_steps)
+                loss = self.head_net.step(self.features(members), labels, rate, self.step_weights(members))
                 longest = max(len(self.groups[doc]) for doc in members)
-                note(self.head_log, epoch, loss, self.head_rate, longest, False, members, labels)
+                note(self.head_log, epoch, loss, rate, longest, False, members, labels)
             right = (
                 self.head_net.answers(self.features(np.arange(self.num_train))).argmax(1)
                 == self.head_labels[: self.num_train]
@@ -312,7 +317,7 @@ class Simulation:
     def features(self, docs: np.ndarray) -> np.ndarray:
         """(M, D): what the head sees of documents."""
         with np.errstate(all="ignore"):
-            return np.stack([self.groups[doc].mean(axis=0) for doc in docs])
+            return np.stack([self.reads(self.groups[doc]) for doc in docs])
 
     def _head_batches(self, epoch: int) -> list[np.ndarray]:
         if self.head_order is not None:
@@ -400,7 +405,7 @@ class Simulation:
             pairs = zip(self.head_log.members[at], self.head_log.labels[at])
             steps.append(row | {"examples": [number(*pair) for pair in pairs]})
         docs = np.arange(self.num_train, len(self.labels))
-        answers = net.answers(self.features(docs))
+        answers = self.alters_answers(net.answers(self.features(docs)))
         dev = [
             {
                 "doc_id": self.doc_id(doc) if world.says_doc_ids else None, "label_id": int(self.head_labels[doc]),
