@@ -58,7 +58,7 @@ class Bench:
         """Return the folder of a case's traces, whose name says nothing of the case."""
         return self._build / "traces" / fingerprint([case.group, case.name, case.strength])
 
-    def run(self, case: Case, with_hierdoc: bool = True) -> dict[str, Any]:
+    def run(self, case: Case) -> dict[str, Any]:
         """Run a case, write its result, and return it."""
         started = time.monotonic()
         folder = self.trace_folder(case)
@@ -77,7 +77,7 @@ class Bench:
             "chunk_accuracy": {side: model.accuracy(side) for side in ("train", "val")},
             "num_documents": {side: len(frame) for side, frame in model.frames.sides().items()},
             "num_chunks": {side: len(arrays.y) for side, arrays in model.arrays.items()},
-            "hierdoc_accuracy": self.hierdoc_accuracy(case.documents) if with_hierdoc else None,
+            "hierdoc_accuracy": self.hierdoc_accuracy(case.documents),
             "findings": examine(folder),
             "seconds": round(time.monotonic() - started, 1),
         }
@@ -110,8 +110,10 @@ class Bench:
         )
         return run
 
-    def hierdoc_accuracy(self, wanted: Documents) -> float:
-        """Return the test accuracy of `hierdoc_run`."""
+    def hierdoc_accuracy(self, wanted: Documents) -> float | None:
+        """Return the test accuracy of `hierdoc_run`; None where the configuration asks for none."""
+        if self.dataset.hierdoc is None:
+            return None
         metrics = files.read_object(self.hierdoc_run(wanted) / "evaluate" / "lstm" / "metrics.json")
         return round(metrics["document_accuracy"], 4)
 
@@ -186,4 +188,4 @@ def examine(folder: Path) -> list[dict[str, Any]]:
     """Return the doctor's findings for a trace or a run, as JSON can hold them."""
     from hierdoc.doctor import examine as ask
 
-    return [dataclasses.asdict(finding) for finding in ask(folder)]
+    return [dataclasses.asdict(finding) for finding in ask(folder).findings]

@@ -64,7 +64,7 @@ def run(
     if examine:
         done = [bench.examine_again(case) for bench, case in work if bench.is_done(case)]
     else:
-        done = run_all([(bench, case) for bench, case in work if not bench.is_done(case)], with_hierdoc=not demo)
+        done = run_all([(bench, case) for bench, case in work if not bench.is_done(case)])
     return f"{results}: {len(done)} results written, {len(work)} in all"
 
 
@@ -98,12 +98,12 @@ def in_order(bench: Bench, only: list[str] | None) -> list[Case]:
     return [chosen[at] for at in order]
 
 
-def run_all(work: list[tuple[Bench, Case]], with_hierdoc: bool) -> list[dict[str, Any]]:
+def run_all(work: list[tuple[Bench, Case]]) -> list[dict[str, Any]]:
     """Run cases one after the other, saying after each what came of it and how long the others will take."""
     done, started, guessed_done = [], time.monotonic(), 0.0
     for number, (bench, case) in enumerate(work, 1):
         guesses = guess_seconds(work[number - 1 :])
-        result = bench.run(case, with_hierdoc)
+        result = bench.run(case)
         done.append(result)
         guessed_done += guesses[0]
         left = sum(guesses[1:]) * (time.monotonic() - started) / guessed_done

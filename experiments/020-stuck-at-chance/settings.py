@@ -138,7 +138,7 @@ class Dataset:
         split: the split file, relative to the configuration.
         encoder: as for `hierdoc.run --encoder`.
         chunk_size: tokens of a chunk.
-        hierdoc: the arguments of `hierdoc.run_pipeline` that are not its defaults.
+        hierdoc: the arguments of `hierdoc.run_pipeline` that are not its defaults; None leaves it out.
         sources: other encoders that vectors are taken from, by name.
         cases: everything to run.
     """
@@ -147,7 +147,7 @@ class Dataset:
     split: Path
     encoder: str
     chunk_size: int
-    hierdoc: dict[str, Any]
+    hierdoc: dict[str, Any] | None
     sources: dict[str, ChunkTraining]
     cases: list[Case] = field(default_factory=list)
 
@@ -169,7 +169,7 @@ def read_dataset(config: dict[str, Any], name: str, folder: Path) -> Dataset:
         folder / given["split"],
         given.get("encoder", "minilm"),
         given.get("chunk_size", 200),
-        {**config.get("hierdoc", {}), **given.get("hierdoc", {})},
+        given.get("hierdoc", config["hierdoc"]),
         {source: dataclasses.replace(base["chunks"], **changes) for source, changes in config["sources"].items()},
     )
     for group in GROUPS:
