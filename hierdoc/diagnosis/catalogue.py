@@ -114,6 +114,11 @@ CATALOGUE: dict[str, Entry] = {
         f"a cause where more than {percent(at.UNSEEN_SHARE)} of the held-out documents, and three, are of them",
         "Split by class (stratified) after shuffling; a split of a table sorted by class leaves classes out.",
     ),
+    "accuracy-misread": Entry(
+        "the held-out accuracy that was shown after the last epoch against that of the held-out answers",
+        f"surely ({_SURE}) and by {at.SHOWN_APART:g} apart; a cause where it is how often class 0 is answered, else a note",
+        "Name the metric: sparse_categorical_accuracy for label ids, categorical_accuracy for one-hot rows, not `acc`.",
+    ),
     "sorted-by-label": Entry(
         "how often examples of a batch and the next have one label, against labels dealt anew to documents of like length",
         f"{percent(at.SORTED)} of the way to always, and {at.SURE_Z:g} standard deviations",
@@ -140,8 +145,9 @@ CATALOGUE: dict[str, Entry] = {
         "Weaken the weight decay or the penalty; count it once if both loss and optimizer have it.",
     ),
     "held-out-vectors-foreign": Entry(
-        "held-out vectors against training's: nearest neighbours, and lengths",
-        f"{percent(at.SEPARATE)} lie nearest to their own side, or {percent(at.OUTSIDE)} are longer or shorter than nearly all",
+        "held-out vectors against training's: nearest neighbours, lengths, and the chunk model's classes for both",
+        f"{percent(at.SEPARATE)} lie nearest to their own side; {percent(at.OUTSIDE)} are longer or shorter than nearly all; or "
+        f"the chunk model is {percent(at.PAIRING_GAP)} worse on stored vectors than at fine-tuning, and errs to few classes",
         "Make both with the same encoder, weights, precision and scaling, after fine-tuning has ended.",
     ),
     "vectors-out-of-scale": Entry(
@@ -212,7 +218,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "near-duplicates": Entry(
         "near-duplicates across the splits of a run",
-        f"a cause above {percent(at.LEAKED)} of the held-out documents",
+        f"a cause above {percent(at.NEAR_COPIES)} of the held-out documents",
         "Let `chunk` make the split, which keeps them together, or read the accuracy without them in evaluate.",
     ),
     "loss-not-finite": Entry(
@@ -222,7 +228,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "learning-rate-too-large": Entry(
         "where the loss ends, and how far the weights moved",
-        f"{at.JUMPED:g} times the first loss and ln C; or {at.MOVED_FAR:g} times their norm with nothing learned, or "
+        f"{at.JUMPED:g} times the first loss and ln C; or {at.MOVED_FAR:g} times their norm with nothing learned "
+        f"({at.MOVED_FAR_LOADED:g} for an encoder that was loaded), or "
         f"{at.MOVED_TOO_FAR:g} times in any case",
         "Divide the learning rate by 10 until the loss falls from its first steps: 2e-5 for BERT, 1e-3 for a head.",
     ),
@@ -239,8 +246,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "too-few-documents": Entry(
         "training documents of a class",
-        f"a cause where the middle class has fewer than {at.FEW_PER_CLASS} and the model is surely no good; a note where a "
-        f"class has fewer than {at.FEWEST_PER_CLASS}",
+        f"a cause where the middle class has fewer than {at.FEWEST_PER_CLASS}, or fewer than {at.FEW_PER_CLASS} and the model "
+        f"is surely no good; a note where any class has fewer than {at.FEWEST_PER_CLASS}",
         "Label more documents of these classes, join classes, or leave them out.",
     ),
     "only-memorised": Entry(
@@ -282,6 +289,11 @@ CATALOGUE: dict[str, Entry] = {
         "the order of the first two epochs",
         "the same, and not by label",
         "Shuffle in each epoch; it costs nothing.",
+    ),
+    "in-sample-vectors": Entry(
+        "the chunk model's accuracy on the chunks it learned against held-out ones",
+        f"{percent(at.IN_SAMPLE)} apart, surely ({_SURE})",
+        "Fewer epochs for the encoder; or make each document's vectors by an encoder that has not learned it (in folds).",
     ),
     "few-steps": Entry(
         "the number of steps of a training",

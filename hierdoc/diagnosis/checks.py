@@ -15,6 +15,7 @@ from hierdoc.diagnosis import (
     order,
     pairing,
     predictions,
+    shown,
     unexplained,
     vectors,
 )
@@ -38,6 +39,7 @@ CHECKS: dict[str, Callable[[Evidence], Finding | None]] = {
     "held-out-labels-shuffled": pairing.held_out_labels_shuffled,
     "same-input-several-labels": labels.same_input_several_labels,
     "classes-without-examples": labels.classes_without_examples,
+    "accuracy-misread": shown.accuracy_misread,
     "sorted-by-label": order.sorted_by_label,
     "documents-never-seen": order.documents_never_seen,
     "weights-not-loaded": optimisation.weights_not_loaded,
@@ -71,6 +73,7 @@ CHECKS: dict[str, Callable[[Evidence], Finding | None]] = {
     "constant-answers": predictions.constant_answers,
     "loss-did-not-fall": optimisation.loss_did_not_fall,
     "never-shuffled": order.never_shuffled,
+    "in-sample-vectors": held_out.in_sample_vectors,
     "few-steps": order.few_steps,
 }
 
@@ -80,7 +83,7 @@ TAKES_LEARNING_AWAY = {
     "vectors-never-made", "vectors-of-other-documents", "several-labels", "labels-changed", "held-out-label-order",
     "labels-shuffled", "grouping-lost", "held-out-labels-shuffled", "same-input-several-labels", "sorted-by-label",
     "documents-never-seen", "documents-merged", "classes-without-examples", "weights-not-loaded", "weights-did-not-move",
-    "weights-vanished", "held-out-vectors-foreign", "vectors-out-of-scale", "no-probabilities", "examples-empty",
+    "weights-vanished", "held-out-vectors-foreign", "vectors-out-of-scale", "accuracy-misread", "no-probabilities", "examples-empty",
     "tokens-unknown", "loss-not-finite",
 }  # fmt: skip
 _IDENTITIES = {

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from hierdoc.diagnosis.accuracies import good_chunk_rate, held_out_rate, is_surely_poor, train_labels
+from hierdoc.diagnosis.accuracies import (
+    chunk_rate,
+    good_chunk_rate,
+    held_out_rate,
+    is_surely_poor,
+    rate_of,
+    train_labels,
+)
 from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Ragged, Training
 from hierdoc.diagnosis.findings import CAUSE, INFERRED, NOTE, SYMPTOM, Finding, few, percent, share
 from hierdoc.diagnosis.labels import label_of_document
@@ -16,8 +23,10 @@ from hierdoc.diagnosis.thresholds import (
     FEW_PER_CLASS,
     FEWEST_LEAKED,
     FEWEST_PER_CLASS,
+    IN_SAMPLE,
     LEAKED,
     LEAKED_CHUNKS,
+    NEAR_COPIES,
     SIGNIFICANT,
 )
 
@@ -117,7 +126,7 @@ def near_duplicates(evidence: Evidence) -> Finding | None:
     if not num:
         return None
     lines = [f"{share(num, of, 'held-out documents')} are near-duplicates of training documents"]
-    weight = CAUSE if num > LEAKED * of else NOTE
+    weight = CAUSE if num > NEAR_COPIES * of else NOTE
     return Finding("near-duplicates", "Held-out documents are near-duplicates of training's", lines, weight)
 
 
@@ -147,6 +156,7 @@ def too_few_documents(evidence: Evidence) -> Finding | None:
     counts = np.bincount(labels)[np.unique(labels)]
     rare, middle = int((counts < FEWEST_PER_CLASS).sum()), float(np.median(counts))
     lost = is_surely_poor(evidence, training) and middle < FEW_PER_CLASS
+    most_are = middle < FEWEST_PER_CLASS
     if not rare and not lost:
         return None
     lines = [f"{len(labels):,} training documents of {len(counts)} classes; the middle class has {middle:.0f}"]
@@ -156,7 +166,7 @@ def too_few_documents(evidence: Evidence) -> Finding | None:
     if lost and rate is not None:
         lines.append(f"{training.name}: {percent(rate.accuracy)} on held-out data, which guessing reaches as well")
     title = "There are very few documents of a class"
-    return Finding("too-few-documents", title, lines, CAUSE if lost else NOTE, INFERRED)
+    return Finding("too-few-documents", title, lines, CAUSE if lost or most_are else NOTE, INFERRED)
 
 
 def only_memorised(evidence: Evidence) -> Finding | None:
@@ -173,3 +183,20 @@ def only_memorised(evidence: Evidence) -> Finding | None:
             has_more = training.kind == "documents" and chunk is not None  # else there may be nothing to learn
             return Finding("only-memorised", title, lines, CAUSE if has_more else SYMPTOM, INFERRED)
     return None
+
+
+def in_sample_vectors(evidence: Evidence) -> Finding | None:
+    """Training vectors much better than held-out ones, because the encoder has seen their chunks."""
+    chunk, made = chunk_rate(evidence), evidence.made
+    if chunk is None or made is None:
+        return None
+    train = made.train
+    known = (train.predicted != UNKNOWN) & (train.label_ids != UNKNOWN)
+    seen = rate_of((train.predicted == train.label_ids)[known], train.doc_ids[known], "stored vectors")
+    if seen is None or seen.accuracy < chunk.accuracy + IN_SAMPLE or chunk.below(seen.accuracy) >= SIGNIFICANT:
+        return None
+    lines = [
+        f"chunk model: {percent(seen.accuracy)} of the chunks it learned, {percent(chunk.accuracy)} of held-out ones"
+    ]
+    title = "Training vectors are cleaner than those of unseen chunks"
+    return Finding("in-sample-vectors", title, lines, NOTE)

@@ -68,18 +68,20 @@ def several_labels(evidence: Evidence) -> Finding | None:
     if documents_merged(evidence) is not None:
         return None  # which says why
     lines, worst = [], 0.0
-    for training in evidence.trainings:
-        examples = training.examples
-        known = np.asarray([doc_id is not None for doc_id in examples.doc_ids], bool) & (examples.label_ids != UNKNOWN)
+    lists = [(training.name, training.examples.doc_ids, training.examples.label_ids) for training in evidence.trainings]
+    if evidence.made is not None:
+        lists.append(("vectors", evidence.made.train.doc_ids, evidence.made.train.label_ids))
+    for source, doc_ids, label_ids in lists:
+        known = np.asarray([doc_id is not None for doc_id in doc_ids], bool) & (label_ids != UNKNOWN)
         if not known.any():
             continue
-        names, docs = np.unique(examples.doc_ids[known].astype(str), return_inverse=True)
-        pairs = np.unique(np.stack([docs, examples.label_ids[known]]), axis=1)
+        names, docs = np.unique(doc_ids[known].astype(str), return_inverse=True)
+        pairs = np.unique(np.stack([docs, label_ids[known]]), axis=1)
         several = np.bincount(pairs[0], minlength=len(names)) > 1
         if several.any():
             worst = max(worst, several.mean())
             lines.append(
-                f"{training.name}: {share(int(several.sum()), len(names), 'documents')} have several labels: {few(names[several])}"
+                f"{source}: {share(int(several.sum()), len(names), 'documents')} have several labels: {few(names[several])}"
             )
     if not lines:
         return None

@@ -17,6 +17,7 @@ from hierdoc.diagnosis.thresholds import (
     HARDLY_MOVED,
     JUMPED,
     MOVED_FAR,
+    MOVED_FAR_LOADED,
     MOVED_TOO_FAR,
     NOT_LEARNED,
     SIGNIFICANT,
@@ -156,9 +157,13 @@ def learning_rate_too_small(evidence: Evidence) -> Finding | None:
 def _is_spent(evidence: Evidence, training: Training) -> bool:
     """Return whether the learning rate was next to nothing in half of the steps, and there is more to learn."""
     rates = training.steps.learning_rates[np.isfinite(training.steps.learning_rates)]
-    if not len(rates) or (rates < SPENT * rates.max()).mean() < 0.5:
+    if not len(rates) or (rates <= SPENT * rates.max()).mean() < 0.5:
         return False
-    return not learned(training) or (training.kind == "documents" and _knows_less(evidence, training))
+    return (
+        (rates == 0).mean() >= 0.5
+        or not learned(training)
+        or (training.kind == "documents" and _knows_less(evidence, training))
+    )
 
 
 def _is_slow(evidence: Evidence, training: Training, course: Course, movement: Movement) -> bool:
@@ -193,7 +198,8 @@ def learning_rate_too_large(evidence: Evidence) -> Finding | None:
             continue
         ended_high = course.last > JUMPED * max(course.began, float(np.log(training.num_classes)))
         moved, high = movement.whole if movement is not None else 0.0, ABOVE_FREQUENCIES * label_entropy(training)
-        if ended_high or moved > MOVED_TOO_FAR or (moved > MOVED_FAR and course.last > high):
+        far = MOVED_FAR_LOADED if training.weights_loaded else MOVED_FAR
+        if ended_high or moved > MOVED_TOO_FAR or (moved > far and course.last > high):
             return Finding(
                 "learning-rate-too-large",
                 "The loss jumps and the weights are thrown far: the learning rate is too large",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hierdoc.diagnosis.accuracies import good_chunk_rate, is_far_below, rate_of
+from hierdoc.diagnosis.accuracies import TRAIN_ACCURACY, good_chunk_rate, is_far_below, last_reading, rate_of
 from hierdoc.diagnosis.evidence import UNKNOWN, Evidence
 from hierdoc.diagnosis.findings import MEASURED, Finding, percent
 from hierdoc.diagnosis.identity import placed_training
@@ -19,12 +19,17 @@ from hierdoc.diagnosis.probes import coherence
 from hierdoc.diagnosis.statistics import Rate, shares
 from hierdoc.diagnosis.thresholds import (
     AT_CHANCE,
+    FEWEST_TO_COMPARE,
+    OTHER_CLASSES,
     PAIRING_GAP,
     PAIRING_HALF,
     PROBE_PER_CLASS,
+    READING_GAP,
     SIGNIFICANT,
     SURE_Z,
 )
+
+LABELS, GROUPING, VECTORS = "labels", "grouping", "vectors"
 
 
 @dataclass(frozen=True)
@@ -33,17 +38,18 @@ class Broken:
 
     Attributes:
         lines: the evidence.
-        grouping: whether vectors lost their documents; else documents lost their labels; None where this can't be told.
+        part: LABELS where documents lost their labels (or nobody can tell), GROUPING where vectors lost their documents,
+            VECTORS where they are not what the chunk model makes.
     """
 
     lines: list[str]
-    grouping: bool | None
+    part: str
 
 
 def labels_shuffled(evidence: Evidence) -> Finding | None:
     """Training labels that have nothing, or too little, to do with their documents' vectors."""
-    broken = evidence.once("broken pairs", _broken_pairs)
-    if broken is None or broken.grouping:
+    broken = broken_pairs(evidence)
+    if broken is None or broken.part != LABELS:
         return None
     title = "Training labels do not belong to their documents' vectors"
     return Finding("labels-shuffled", title, broken.lines, directness=MEASURED)
@@ -51,8 +57,8 @@ def labels_shuffled(evidence: Evidence) -> Finding | None:
 
 def grouping_lost(evidence: Evidence) -> Finding | None:
     """Vectors that were dealt to the wrong documents."""
-    broken = evidence.once("broken pairs", _broken_pairs)
-    if broken is None or not broken.grouping:
+    broken = broken_pairs(evidence)
+    if broken is None or broken.part != GROUPING:
         return None
     title = "Vectors stand with documents that they are not of"
     return Finding("grouping-lost", title, broken.lines, directness=MEASURED)
@@ -76,6 +82,11 @@ def held_out_labels_shuffled(evidence: Evidence) -> Finding | None:
     return Finding("held-out-labels-shuffled", title, lines, directness=MEASURED)
 
 
+def broken_pairs(evidence: Evidence) -> Broken | None:
+    """Return what is wrong with the pairs of vectors, documents and labels that the document model learned from."""
+    return evidence.once("broken pairs", _broken_pairs)
+
+
 def _broken_pairs(evidence: Evidence) -> Broken | None:
     chunk = good_chunk_rate(evidence)
     if chunk is None or evidence.documents is None:
@@ -97,19 +108,41 @@ def _by_stored_predictions(evidence: Evidence, chunk: Rate) -> Broken | None:
     predicted, owners = predicted[known], owners[known]
     doc_ids = np.asarray([str(owner) for owner in owners], object)
     stored = rate_of(predicted == examples.label_ids[owners], doc_ids, "stored vectors")
-    if stored is None or stored.below(chunk.accuracy - PAIRING_GAP) >= SIGNIFICANT:
+    reading = last_reading(evidence.chunks, TRAIN_ACCURACY) if evidence.chunks is not None else None
+    should_be = max(chunk.accuracy - PAIRING_GAP, (reading or 0.0) - READING_GAP)
+    if stored is None or stored.below(should_be) >= SIGNIFICANT:
         return None
     lines = [
         f"chunk model on held-out chunks: {percent(chunk.accuracy)} ({chunk.source})",
+        *([f"chunk model on its training chunks, as read in its last epoch: {percent(reading)}"] if reading else []),
         f"chunk model on the training vectors, by the labels learned: {percent(stored.accuracy)}",
     ]
+    if answers_elsewhere(predicted, examples.label_ids[owners]):
+        return Broken([*lines, OTHER_FREQUENCIES], VECTORS)
     agreement, sound, mixed = _agreement(predicted, owners, chunk.accuracy)
     if agreement is None:
-        return Broken(lines, None)
+        return Broken(lines, LABELS)
     lines.append(
         f"two chunks of a document get the same class in {percent(agreement)}; {percent(mixed)} if dealt at random"
     )
-    return Broken(lines, agreement < mixed + PAIRING_HALF * (sound - mixed))
+    return Broken(lines, GROUPING if agreement < mixed + PAIRING_HALF * (sound - mixed) else LABELS)
+
+
+OTHER_FREQUENCIES = "its wrong answers are of few classes, not of all in their frequency: shuffling does not do that"
+
+
+def answers_elsewhere(predicted: np.ndarray, label_ids: np.ndarray) -> bool:
+    """Return whether wrong answers gather in few classes, where shuffled labels or vectors leave the classes' frequencies.
+
+    Args:
+        predicted, label_ids: int (M,).
+    """
+    wrong = predicted[predicted != label_ids]
+    num = int(max(predicted.max(), label_ids.max())) + 1
+    if len(wrong) < FEWEST_TO_COMPARE:
+        return False
+    found, usual = (np.bincount(ids.clip(0), minlength=num) / len(ids) for ids in (wrong, label_ids))
+    return float(np.abs(found - usual).sum() / 2) > OTHER_CLASSES
 
 
 def _agreement(predicted: np.ndarray, owners: np.ndarray, accuracy: float) -> tuple[float | None, float, float]:
@@ -138,12 +171,12 @@ def _by_probe(evidence: Evidence, chunk: Rate) -> Broken | None:
         _probe_line("training", features),
     ]
     if np.bincount(features.owners).max(initial=0) < 2:
-        return Broken(lines, None)
+        return Broken(lines, LABELS)
     explained, z = coherence(features.values, features.owners)
     lines.append(
         f"documents explain {percent(max(0.0, explained))} more of the vectors' variance than random ones (z = {z:.1f})"
     )
-    return Broken(lines, z < SURE_Z)
+    return Broken(lines, GROUPING if z < SURE_Z else LABELS)
 
 
 def _enough(features: Features) -> bool:

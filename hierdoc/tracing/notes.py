@@ -63,7 +63,9 @@ class Notes:
         self._some_inputs: Any = None  # a batch's, for the probe
         self._is_under_way = self._has_unsaved = False
         self._saved_at, self._save_seconds = -float("inf"), 0.0
-        pa.array([0])  # pyarrow imports pandas for its first array, and at the interpreter's end it is too late for that
+        pa.array(
+            [0]
+        )  # pyarrow imports pandas for its first array, and at the interpreter's end it is too late for that
         _all_notes.add(self)
 
     def watch(self, batches: Iterable[Any], with_doc_ids: bool = False) -> Iterator[Any]:

@@ -451,6 +451,11 @@ FAULTS: dict[str, Fault] = {
     "softmax twice": Fault(softmax_twice, {"softmax-twice"}, LONG),
     "dev labels shuffled": Fault(dev_labels_shuffled, {"labels-changed", "held-out-labels-shuffled"}, LONG),
     "dev labels shuffled before noting": Fault(
-        dev_labels_shuffled_before_noting, {"held-out-labels-shuffled"}, LONG | {"num_held_out": 80}
+        dev_labels_shuffled_before_noting, {"labels-changed"}, LONG | {"num_held_out": 80}
+    ),
+    "dev labels shuffled before noting, chunks not noted": Fault(
+        dev_labels_shuffled_before_noting,
+        {"held-out-labels-shuffled"},
+        LONG | {"num_held_out": 80, "notes_chunks": False},
     ),
 }
