@@ -16,10 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import held_out
+import later
 import numpy as np
 import pandas as pd
-
-import held_out
 from document_model import Made, Sequences
 from documents import Frames
 
@@ -80,7 +80,9 @@ def index_shifted(sides: Sides, rng: np.random.Generator, sources: Sources, by: 
     sides["train"].index = np.roll(sides["train"].index, -by)
 
 
-def foreign_vectors(sides: Sides, rng: np.random.Generator, sources: Sources, side: str, source: str, share: float) -> None:
+def foreign_vectors(
+    sides: Sides, rng: np.random.Generator, sources: Sources, side: str, source: str, share: float
+) -> None:
     """Take the vectors of a share of one side's documents from another encoder."""
     places = np.unique(sides[side].index)
     chosen = rng.choice(places, round(share * len(places)), replace=False)
@@ -88,7 +90,9 @@ def foreign_vectors(sides: Sides, rng: np.random.Generator, sources: Sources, si
     sides[side].cls = np.where(foreign[:, None], sources(source)[side].cls, sides[side].cls)
 
 
-def stale_array(sides: Sides, rng: np.random.Generator, sources: Sources, source: str, kept: float, reordered: bool) -> None:
+def stale_array(
+    sides: Sides, rng: np.random.Generator, sources: Sources, source: str, kept: float, reordered: bool
+) -> None:
     """Group an array of another name, left from an earlier encoder, perhaps in another order or shorter."""
     stale = sources(source)["train"].cls
     if reordered:
@@ -111,8 +115,10 @@ def wrong_documents(sides: Sides, rng: np.random.Generator, sources: Sources, sh
     train.cls = vectors
 
 
-def labels_from_one(documents: dict[str, Sequences], rng: np.random.Generator, only: int | None = None, outputs: int = 0) -> None:
-    """Count labels from 1; the softmax keeps its outputs. With `only`, that class alone is called `outputs`, the last number."""
+def labels_from_one(
+    documents: dict[str, Sequences], rng: np.random.Generator, only: int | None = None, outputs: int = 0
+) -> None:
+    """Count labels from 1 where the softmax counts from 0; with `only`, call that class alone `outputs`."""
     for side in documents.values():
         if only is None:
             side.labels = [label + 1 for label in side.labels]
@@ -132,7 +138,9 @@ def sorted_by_label(documents: dict[str, Sequences], rng: np.random.Generator, b
     )
 
 
-def nan_vectors(documents: dict[str, Sequences], rng: np.random.Generator, count: int | None = None, share: float = 0) -> None:
+def nan_vectors(
+    documents: dict[str, Sequences], rng: np.random.Generator, count: int | None = None, share: float = 0
+) -> None:
     """Let some of train's documents hold a vector that is no number."""
     train = documents["train"]
     for at in rng.choice(len(train.labels), count or round(share * len(train.labels)), replace=False):
@@ -167,4 +175,5 @@ BREAKAGES: dict[str, tuple[str, Callable[..., Any]]] = {
     "nan_vectors": ("documents", nan_vectors),
     "label_order": ("documents", label_order),
     **held_out.BREAKAGES,
+    **later.BREAKAGES,
 }

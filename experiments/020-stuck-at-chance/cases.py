@@ -10,16 +10,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import document_model
 import numpy as np
 import pandas as pd
-
-import document_model
 from document_model import Made, Recorded, Sequences
 from documents import select
-from hierdoc.encoders.pretrained import EncoderSource
-from hierdoc.stages import files
 from made_models import ChunkModel, Models, breakage_of, fingerprint, rng_of
 from settings import Case, Dataset, Documents
+
+from hierdoc.encoders.pretrained import EncoderSource
+from hierdoc.stages import files
 
 CHUNKS, DOCUMENTS = "chunks", "documents"  # the folders of a case's two traces
 
@@ -97,7 +97,11 @@ class Bench:
         """Return hierdoc's own run on the same documents with the same split, made where it is not there."""
         from hierdoc import run_pipeline
 
-        run = self._build / "hierdoc" / fingerprint([dataclasses.asdict(wanted), self._source.sha256, self.dataset.hierdoc])
+        run = (
+            self._build
+            / "hierdoc"
+            / fingerprint([dataclasses.asdict(wanted), self._source.sha256, self.dataset.hierdoc])
+        )
         run_pipeline(
             select(self._table, wanted),
             run,
@@ -118,7 +122,7 @@ class Bench:
         return round(metrics["document_accuracy"], 4)
 
     def _train(self, case: Case, model: ChunkModel, trace: Path) -> tuple[np.ndarray, Sequences, float | None]:
-        """Train the LSTM as the case says; return val's probabilities, val, and the accuracy that Keras showed for it."""
+        """Train the LSTM as the case says; return val's probabilities, val, and the accuracy that Keras showed."""
         rng = rng_of(case)
         sides = made_sides(model)
 

@@ -1,4 +1,4 @@
-"""The question's first model, in code of its own: bert-for-tf2 inside a Keras model, fine-tuned on chunks, then read out."""
+"""The question's first model, in code of its own: bert-for-tf2 in a Keras model, fine-tuned on chunks, then read out."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from documents import ChunkArrays
+from settings import ChunkTraining
+
 from hierdoc.encoders import compat
 from hierdoc.encoders.bert import weight_names
 from hierdoc.encoders.pretrained import EncoderSource
 from hierdoc.engines.precision import in_precision, resolve_precision
 from hierdoc.learning.seeds import generator, seed_tensorflow
-from settings import ChunkTraining
 
 SLICE = 100  # chunks that are read out at once
 DEV_BATCH = 50
 
 
 def build(source: EncoderSource, num_classes: int, settings: ChunkTraining) -> tuple[Any, Any, tuple[int, int]]:
-    """Return the classifier, the model that reads it out ([CLS], and the last position's vector), and (loaded, expected)."""
+    """Return the classifier, the model of its [CLS] and last position's vectors, and (weights loaded, expected)."""
     keras = compat.load_tensorflow().keras
     tf = compat.load_tensorflow()
     layer = _bert_layer(source.config)
@@ -98,11 +98,13 @@ def fit(
     classes: tuple[str, ...],
     sides: dict[str, ChunkArrays],
     settings: ChunkTraining,
+    num_documents: int,
     trace: Path,
 ) -> dict[str, np.ndarray]:
     """Fine-tune on the chunks of train, with a trace, and return what is read out of both sides.
 
-    With no epochs the encoder is left as it is, and there is no trace.
+    With no epochs the encoder is left as it is, and there is no trace. `num_documents` is what the person takes train's
+    documents to be.
 
     Returns:
         `train_cls`, `train_last`, `val_cls`, `val_last` float32 (N, D); the softmax's `kernel` and `bias`.
@@ -113,7 +115,7 @@ def fit(
     with in_precision(resolve_precision("auto")):
         model, reader, loaded = build(source, len(classes), settings)
         if settings.epochs:
-            _fit(model, loaded, classes, sides, settings, trace)
+            _fit(model, loaded, classes, sides, settings, num_documents, trace)
         made: dict[str, np.ndarray] = {}
         for side, arrays in sides.items():
             made[f"{side}_cls"], made[f"{side}_last"] = _read_out(reader, arrays, settings)
@@ -127,6 +129,7 @@ def _fit(
     classes: tuple[str, ...],
     sides: dict[str, ChunkArrays],
     settings: ChunkTraining,
+    num_documents: int,
     trace: Path,
 ) -> None:
     from hierdoc.trace import Recorder
@@ -146,7 +149,7 @@ def _fit(
         kind="chunks",
         num_classes=len(classes),
         labels=list(classes),
-        num_documents=len(set(train.index.tolist())),
+        num_documents=num_documents,
         dev=dev_batches,
         **counted,
     )

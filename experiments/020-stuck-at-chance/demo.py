@@ -19,7 +19,7 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def make_demo(config: dict[str, Any], build: Path) -> tuple[dict[str, Any], list[str]]:
-    """Write the demo's documents, split and encoder below `build`; return the configuration with them, and their --data."""
+    """Write documents, split and encoder below `build`; return the configuration with them, and their --data."""
     demo, folder = config["demo"], build / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     say("reading the docstrings of the installed libraries (about 20 seconds)")

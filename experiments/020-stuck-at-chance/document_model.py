@@ -1,4 +1,4 @@
-"""The question's second model, in code of its own: vectors grouped in a dict, a generator of batches of 3, and an LSTM."""
+"""The question's second model, in code of its own: vectors grouped in a dict, a generator of batches of 3, an LSTM."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from settings import DocumentTraining
 
 from hierdoc.encoders import compat
 from hierdoc.learning.seeds import generator, seed_tensorflow
-from settings import DocumentTraining
 
 Batch = tuple[Any, ...]
 
@@ -61,7 +61,7 @@ def group(made: Made) -> Sequences:
 
 
 def batches(documents: Sequences, settings: DocumentTraining, forever: bool = True) -> Iterator[Batch]:
-    """Yield (x (3, S, D), y (3, 1), ids) of the documents in their order, padded on the right with -99; again and again.
+    """Yield (x (3, S, D), y (3, 1), ids) of the documents, in their order, padded on the right, again and again.
 
     Without `forever`, once, in order, and all of them.
     """
@@ -109,8 +109,9 @@ def build(dim: int, num_classes: int, settings: DocumentTraining) -> Any:
     if settings.lasting_dropout:
         hidden = keras.layers.Dropout(settings.lasting_dropout, name="dropped")(hidden, training=True)
     logits = keras.layers.Dense(num_classes, name="logits", **kernels)(hidden)
-    probs = keras.layers.Lambda(lambda x: tf.nn.softmax(x, axis=settings.softmax_axis), name="output")(logits)
-    return keras.Model(inputs, probs, name="final_model")
+    functions = {"softmax": lambda x: tf.nn.softmax(x, axis=settings.softmax_axis), "sigmoid": tf.nn.sigmoid}
+    outputs = keras.layers.Lambda(functions[settings.outputs], name="output")(logits)
+    return keras.Model(inputs, outputs, name="final_model")
 
 
 def crossentropy_as_on_a_gpu(labels: Any, probs: Any) -> Any:
@@ -134,7 +135,7 @@ def compile_model(model: Any, settings: DocumentTraining) -> None:
     if settings.weight_decay:
         optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
     else:
-        optimizer = keras.optimizers.Adam(rate)
+        optimizer = keras.optimizers.Adam(rate, clipvalue=settings.clip)
     model.trainable = not settings.frozen
     losses = {"crossentropy": crossentropy_as_on_a_gpu, "squared_error": "mse"}
     metric = keras.metrics.SparseCategoricalAccuracy(name="acc") if settings.metric == "sparse" else settings.metric
@@ -201,13 +202,18 @@ def fit(
     given = batches(train, settings) if wrap is None else wrap(batches(train, settings))
     if not named:
         given = (batch[:2] for batch in given)
+    beginning = model.get_weights()
+    restore = keras.callbacks.LambdaCallback(on_train_end=lambda logs: model.set_weights(beginning))
     shown = model.fit(
         recorder.watch(given, with_doc_ids=named and wrap_names),
         steps_per_epoch=num_steps(len(train.labels), settings),
         epochs=settings.epochs,
         validation_data=(batch[:2] for batch in batches(val, settings)),
         validation_steps=num_steps(len(val.labels), settings),
-        callbacks=[recorder],
+        class_weight={label: settings.class_0_weight if label == 0 else 1.0 for label in range(len(recorded.classes))}
+        if settings.class_0_weight != 1.0
+        else None,
+        callbacks=[restore, recorder] if settings.restored else [recorder],
         verbose=0,
     )
     probs = [model.predict_on_batch(batch[0]) for batch in batches(val, settings, forever=False)]

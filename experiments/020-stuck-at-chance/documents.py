@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
 import settings
+
 from hierdoc.chunking.chunks import chunk_document
 from hierdoc.chunking.tokenizers import WordPieceTokenizer
 from hierdoc.corpus.documents import Columns, read_documents

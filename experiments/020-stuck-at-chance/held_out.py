@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-
 from document_model import Made, Sequences
 from documents import ChunkArrays
 

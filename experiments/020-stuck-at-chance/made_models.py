@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import chunk_model
+import numpy as np
 from breakages import BREAKAGES
 from documents import ChunkArrays, Frames, chunk_arrays, make_frames
+from settings import Case, ChunkTraining, Dataset
+
 from hierdoc.encoders.pretrained import EncoderSource
 from hierdoc.learning.seeds import generator
-from settings import Case, ChunkTraining, Dataset
 
 VECTORS, TRACE = "vectors.npz", "trace"
 BEFORE_TRAINING = ("frames", "chunks")  # the places at which a breakage reaches the encoder's training
@@ -39,7 +39,7 @@ class ChunkModel:
     trace: Path
 
     def predicted(self, cls: np.ndarray) -> np.ndarray | None:
-        """Return the classes, int64 (N,), that this model's softmax gives to vectors (N, D); None where it was not trained."""
+        """Return the classes, int64 (N,), that its softmax gives to vectors (N, D); None where it was not trained."""
         if not self.trace.exists():
             return None
         return np.argmax(cls @ self.vectors["kernel"] + self.vectors["bias"], axis=1)
@@ -56,7 +56,7 @@ def rng_of(case: Case) -> np.random.Generator:
 
 
 def breakage_of(case: Case, *places: str) -> Any:
-    """Return a function that breaks what it is given as the case says, or None where it breaks nothing at these places."""
+    """Return a function that breaks what it is given as the case says; None where it breaks nothing there."""
     if case.breakage is None or BREAKAGES[case.breakage[0]][0] not in places:
         return None
     name, arguments = case.breakage
@@ -75,7 +75,7 @@ class Models:
         self._folder, self._dataset, self._table, self._source = folder, dataset, table, source
 
     def model_of(self, case: Case, settings: ChunkTraining | None = None) -> ChunkModel:
-        """Return the chunk model of a case, or of other settings on the same chunks; it is trained where it is not there."""
+        """Return the chunk model of a case, or of other settings on the same chunks, trained where it is not there."""
         settings = settings or case.chunks
         frames = make_frames(self._table, self._source, self._dataset.chunk_size, case.documents)
         if break_frames := breakage_of(case, "frames"):
@@ -85,7 +85,7 @@ class Models:
             break_chunks(arrays, rng_of(case))
         folder = self._folder / self.fingerprint(case, settings)
         if not (folder / VECTORS).exists():
-            self._make(folder, case, arrays, settings)
+            self._make(folder, case, arrays, settings, len(frames.train))
         with np.load(folder / VECTORS) as stored:
             return ChunkModel(frames, arrays, dict(stored), folder / TRACE)
 
@@ -105,10 +105,14 @@ class Models:
             ]
         )
 
-    def _make(self, folder: Path, case: Case, arrays: dict[str, ChunkArrays], settings: ChunkTraining) -> None:
+    def _make(
+        self, folder: Path, case: Case, arrays: dict[str, ChunkArrays], settings: ChunkTraining, num_documents: int
+    ) -> None:
         unfinished = folder.with_name(f"{folder.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        vectors = chunk_model.fit(self._source, case.documents.classes, arrays, settings, unfinished / TRACE)
+        vectors = chunk_model.fit(
+            self._source, case.documents.classes, arrays, settings, num_documents, unfinished / TRACE
+        )
         np.savez(unfinished / VECTORS, **vectors)
         unfinished.rename(folder)

@@ -41,7 +41,7 @@ def group_of(results: list[Result], group: str) -> list[Result]:
 def summary(results: list[Result], config: dict[str, Any]) -> str:
     """Return in words how many were named and accused."""
     lines = []
-    for group, what in (("causes", "injected"), ("held_out", "held out")):
+    for group, what in (("causes", "injected"), ("held_out", "held out"), ("later", "written down later")):
         found = group_of(results, group)
         counts = {word: sum(verdict(result) == word for result in found) for word in ("named", "mentioned", "missed")}
         missed = [title(result) for result in found if verdict(result) == "missed"]
@@ -67,7 +67,7 @@ def title(result: Result) -> str:
 
 
 def cases_table(results: list[Result], config: dict[str, Any], group: str) -> str:
-    """Return a row for each cause and strength: accuracy as broken, what the doctor said, accuracy as hierdoc does it."""
+    """Return a row for each cause and strength: accuracy as broken, the findings, accuracy as hierdoc does it."""
     datasets = dataset_names(results)
     each = " / ".join(datasets)
     lines = [
@@ -125,7 +125,7 @@ def said(found: list[Result], datasets: list[str]) -> str:
 
 
 def matrix(results: list[Result], config: dict[str, Any]) -> str:
-    """Return causes by findings that accuse: in how many of a cause's cases. The columns are numbered, and named below."""
+    """Return in how many of a cause's cases each finding accuses; the columns are numbered, and named below."""
     found = [result for result in results if result["group"] != "healthy"]
     codes = sorted({code for result in results for code in accusations(result)})
     if not codes:
@@ -138,8 +138,8 @@ def matrix(results: list[Result], config: dict[str, Any]) -> str:
         for code in codes:
             count = sum(code in accusations(result) for result in cases)
             cells.append(f"**{count}**" if count and code in cases[0]["codes"] else str(count or ""))
-        held_out = " (held out)" if group == "held_out" else ""
-        lines.append(row(name.replace("_", " ") + held_out, len(cases), *cells))
+        of_group = {"held_out": " (held out)", "later": " (later)"}.get(group, "")
+        lines.append(row(name.replace("_", " ") + of_group, len(cases), *cells))
     healthy = group_of(results, "healthy")
     counts = [sum(code in accusations(result) for result in healthy) or "" for code in codes]
     lines.append(row("healthy runs", len(healthy), *counts))
@@ -149,7 +149,17 @@ def matrix(results: list[Result], config: dict[str, Any]) -> str:
 
 def healthy_table(results: list[Result], config: dict[str, Any]) -> str:
     """Return a row for each healthy run and data set."""
-    head = ("run", "data", "documents", "classes", "chunks right", "accuracy", "majority class", "as hierdoc does it", "found")
+    head = (
+        "run",
+        "data",
+        "documents",
+        "classes",
+        "chunks right",
+        "accuracy",
+        "majority class",
+        "as hierdoc does it",
+        "found",
+    )
     lines = [row(*head), row(*["---"] * len(head))]
     for result in group_of(results, "healthy"):
         findings = ", ".join(f"{finding['code']} ({finding['weight']})" for finding in result["findings"])
@@ -179,6 +189,7 @@ TABLES = {
     "summary": summary,
     "causes": lambda results, config: cases_table(results, config, "causes"),
     "held_out": lambda results, config: cases_table(results, config, "held_out"),
+    "later": lambda results, config: cases_table(results, config, "later"),
     "matrix": matrix,
     "healthy": healthy_table,
     "not_run": not_run_table,
@@ -208,7 +219,7 @@ def row(*cells: object) -> str:
 
 def read_results(folder: Path, config: dict[str, Any]) -> list[Result]:
     """Return every result below a folder, in the order of config.yaml; what it no longer names is left out."""
-    names = [entry["name"] for group in ("healthy", "causes", "held_out") for entry in config[group]]
+    names = [entry["name"] for group in ("healthy", "causes", "held_out", "later") for entry in config[group]]
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*/*.json"))]
     found = [result for result in found if result["name"] in names]
     return sorted(found, key=lambda result: (names.index(result["name"]), result["strength"], result["dataset"]))

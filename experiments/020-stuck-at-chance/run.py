@@ -4,8 +4,8 @@
         --data complaints=DIR/complaints/complaints_all_lengths.parquet
     python experiments/020-stuck-at-chance/run.py --demo
 
-What is finished is skipped, so the same command goes on where it was stopped. `--examine` trains nothing and lets the doctor
-look again at every finished case.
+What is finished is skipped, so the same command goes on where it was stopped. `--examine` trains nothing and lets the
+doctor look again at every finished case.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from typing import Any
 from cases import Bench
 from demo import make_demo
 from documents import read_table
+from settings import Case, read_config, read_dataset
+
 from hierdoc import cli
 from hierdoc.encoders.pretrained import find_encoder
 from hierdoc.errors import HierdocError
 from hierdoc.progress import say
-from settings import Case, Dataset, read_config, read_dataset
 
 HERE = Path(__file__).parent
 BUILD = HERE.parent.parent / "build" / HERE.name
@@ -35,12 +36,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the cases; see `hierdoc.cli.run_command` for the exit codes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", action="append", default=[], metavar="NAME=FILE", help="a data set's documents")
-    parser.add_argument("--demo", action="store_true", help="a tiny encoder on the demo's corpus; results go to the build folder")
+    parser.add_argument(
+        "--demo", action="store_true", help="a tiny encoder on the demo's corpus; results go to the build folder"
+    )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these causes or healthy runs only")
     parser.add_argument("--examine", action="store_true", help="train nothing, examine what is finished")
     parser.add_argument("--config", type=Path, default=HERE / "config.yaml", metavar="FILE")
     parser.add_argument("--build", type=Path, default=BUILD, metavar="DIR", help="models, vectors and traces")
-    parser.add_argument("--results", type=Path, metavar="DIR", help="default: results/ beside this file; for --demo, in --build")
+    parser.add_argument(
+        "--results", type=Path, metavar="DIR", help="default: results/ beside this file; for --demo, in --build"
+    )
     parser.set_defaults(function=run, describe=str)
     return cli.run_command(parser, argv)
 
@@ -109,8 +114,8 @@ def run_all(work: list[tuple[Bench, Case]]) -> list[dict[str, Any]]:
         left = sum(guesses[1:]) * (time.monotonic() - started) / guessed_done
         found = ", ".join(f"{finding['code']} ({finding['weight']})" for finding in result["findings"]) or "nothing"
         say(
-            f"[{number}/{len(work)}] {bench.dataset.name} {case.title}: accuracy {result['accuracy']:.2f}; found {found}; "
-            f"about {left / 60:.0f} min left"
+            f"[{number}/{len(work)}] {bench.dataset.name} {case.title}: accuracy {result['accuracy']:.2f}; "
+            f"found {found}; about {left / 60:.0f} min left"
         )
     return done
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-GROUPS = ("healthy", "causes", "held_out")
+GROUPS = ("healthy", "causes", "held_out", "later")
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,10 @@ class DocumentTraining:
         start: "random", "dead" (a bias under which no ReLU fires) or "zeros" (all kernels).
         frozen: whether no weight is trained.
         loss: "crossentropy" or "squared_error".
+        outputs: "softmax", or "sigmoid" in its place.
+        clip: the largest number that a gradient may hold.
+        class_0_weight: how much more the documents of class 0 count.
+        restored: whether the weights of the beginning are put back when training ends.
         metric: "sparse" accuracy, or one of the names that Keras takes for accuracy.
         softmax_axis: over classes (-1) or over the documents of a batch (0).
         weight_decay: AdamW's.
@@ -91,6 +95,10 @@ class DocumentTraining:
     start: str = "random"
     frozen: bool = False
     loss: str = "crossentropy"
+    outputs: str = "softmax"
+    clip: float | None = None
+    class_0_weight: float = 1.0
+    restored: bool = False
     metric: str = "sparse"
     softmax_axis: int = -1
     weight_decay: float = 0.0
@@ -106,7 +114,7 @@ class Case:
         name: of the cause or of the healthy run; with `strength` and the data set it names the result.
         strength: 1 or 2; 0 for a healthy run.
         documents, chunks, head: the settings.
-        breakage: the name of a function in breakages.py or held_out.py, and its arguments; None where settings break it.
+        breakage: the name in breakages.BREAKAGES, and the arguments; None where settings break it or nothing does.
         codes: any of these findings names the cause.
         changes: what config.yaml says of it.
         encoder: whether the head's trace stands beside the encoder's.
@@ -188,8 +196,13 @@ def settings_of(kind: str, values: dict[str, Any], given: dict[str, Any]) -> Any
 
 
 def _case(
-    group: str, entry: dict[str, Any], strength: int, changes: dict[str, Any], base: dict[str, Any], given: dict[str, Any]
-) -> Case:  # fmt: skip
+    group: str,
+    entry: dict[str, Any],
+    strength: int,
+    changes: dict[str, Any],
+    base: dict[str, Any],
+    given: dict[str, Any],
+) -> Case:
     settings = {}
     for kind, healthy in base.items():
         values = {item.name: getattr(healthy, item.name) for item in dataclasses.fields(healthy)}
