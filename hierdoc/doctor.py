@@ -6,8 +6,8 @@ python -m hierdoc.doctor runs/complaints
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
+from json import dumps
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +47,19 @@ def examine(path: str | PathLike[str]) -> Diagnosis:
     raise HierdocError(f"{folder}: holds neither a stage of a run nor a trace (trace.json)")
 
 
+def tell(path: str | PathLike[str], json: bool = False) -> str:
+    """Return what `examine` finds as text of 80 columns, or as JSON.
+
+    Raises:
+        HierdocError: as `examine`.
+    """
+    from hierdoc.diagnosis.diagnosing import as_json
+    from hierdoc.reporting.diagnoses import diagnosis_text
+
+    found = as_json(examine(path))
+    return dumps(found, indent=1, ensure_ascii=False, allow_nan=False) if json else diagnosis_text(found)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the command's argument parser."""
     parser = cli.make_parser(
@@ -56,21 +69,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("path", metavar="RUN|TRACE", help="a run directory, a trace, or a folder of traces")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(function=_examine_for, describe=_describe)
+    parser.set_defaults(function=tell, describe=str)
     return parser
-
-
-def _examine_for(path: str, json: bool) -> tuple[Diagnosis, bool]:
-    return examine(path), json
-
-
-def _describe(result: tuple[Diagnosis, bool]) -> str:
-    from hierdoc.diagnosis.diagnosing import as_json
-    from hierdoc.reporting.diagnoses import diagnosis_text
-
-    diagnosis, wants_json = result
-    found = as_json(diagnosis)
-    return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) if wants_json else diagnosis_text(found)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "sequences": BASE | {"stages", "corpus"},
     "evaluation": BASE | {"sequences"},
     "tracing": BASE | {"stages"},
+    "diagnosis": BASE | {"stages", "corpus", "tracing"},
     "reporting": BASE,
     "encoders": BASE | {"stages", "chunking"},
     "objectives": BASE | {"encoders"},

@@ -40,6 +40,11 @@ CATALOGUE: dict[str, Entry] = {
         "all are the same",
         "Print a batch's labels beside the table's: one value was written into all of them.",
     ),
+    "held-out-one-class": Entry(
+        "the distinct labels of the held-out examples",
+        f"all are the same, which training's frequencies give with {_SURE}",
+        "Look at how dev was cut: the end of a sorted table, or a label that stands for a missing one.",
+    ),
     "vectors-not-finite": Entry(
         "NaN and infinite numbers in the vectors",
         _ANY,

@@ -25,6 +25,7 @@ from hierdoc.diagnosis.findings import CAUSE, NOTE, SYMPTOM, Finding
 CHECKS: dict[str, Callable[[Evidence], Finding | None]] = {
     "labels-out-of-range": labels.labels_out_of_range,
     "one-class-only": labels.one_class_only,
+    "held-out-one-class": labels.held_out_one_class,
     "vectors-not-finite": vectors.vectors_not_finite,
     "vectors-constant": vectors.vectors_constant,
     "stages-out-of-date": grouping.stages_out_of_date,
@@ -79,7 +80,8 @@ CHECKS: dict[str, Callable[[Evidence], Finding | None]] = {
 
 # Causes that can keep a model at chance by themselves. What was only inferred then follows from them.
 TAKES_LEARNING_AWAY = {
-    "labels-out-of-range", "one-class-only", "vectors-not-finite", "vectors-constant", "stages-out-of-date",
+    "labels-out-of-range", "one-class-only", "held-out-one-class", "vectors-not-finite", "vectors-constant",
+    "stages-out-of-date",
     "vectors-never-made", "vectors-of-other-documents", "several-labels", "labels-changed", "held-out-label-order",
     "labels-shuffled", "grouping-lost", "held-out-labels-shuffled", "same-input-several-labels", "sorted-by-label",
     "documents-never-seen", "documents-merged", "classes-without-examples", "weights-not-loaded", "weights-did-not-move",
@@ -99,14 +101,18 @@ EXPLAINED_BY = {
     "held-out-labels-shuffled": _IDENTITIES | {"held-out-label-order", "labels-shuffled", "held-out-vectors-foreign"},
     "held-out-label-order": _NOT_THE_SAME | {
         "labels-out-of-range", "held-out-vectors-foreign", "weights-did-not-move", "grouping-lost",
-        "classes-without-examples",
+        "classes-without-examples", "held-out-one-class",
     },
-    "same-input-several-labels": _NOT_THE_SAME | {"several-labels", "labels-changed"},
-    "held-out-vectors-foreign": _NOT_THE_SAME | {"stages-out-of-date", "classes-without-examples"},
+    "same-input-several-labels": _NOT_THE_SAME | {"several-labels", "labels-changed", "loss-not-finite"},
+    "held-out-vectors-foreign": _NOT_THE_SAME | {
+        "stages-out-of-date", "classes-without-examples", "held-out-one-class", "loss-not-finite", "labels-out-of-range",
+        "documents-merged",
+    },
     "chunks-left-out": {"vectors-of-other-documents", "vectors-never-made", "documents-never-seen", "chunks-repeated"},
     "documents-never-seen": {"vectors-of-other-documents"},
-    "leak": _NOT_THE_SAME | {"same-input-several-labels"},
+    "leak": _NOT_THE_SAME | {"same-input-several-labels", "loss-not-finite"},
     "several-labels": {"labels-out-of-range"},
+    "softmax-twice": {"several-labels", "labels-changed", "learning-rate-too-large"},
     "classes-without-examples": {"one-class-only", "documents-never-seen"},
     "sorted-by-label": {"several-labels"},
     "answers-astray": TAKES_LEARNING_AWAY,

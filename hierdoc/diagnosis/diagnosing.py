@@ -87,7 +87,7 @@ def _rows(evidence: Evidence, training: Training) -> list[dict[str, Any]]:
             best = max(rates["uniform"], rates["majority"])
             rows.append(_row(training.name, split, rate) | rates | {"p_guessing": rate.above(best)})
     rate = held_out_rate(training)
-    return rows or ([_row(training.name, "as read in its last epoch", rate)] if rate is not None else [])
+    return rows or ([_row(training.name, "last reading", rate)] if rate is not None else [])
 
 
 def _guessing(evidence: Evidence, training: Training, chosen: np.ndarray) -> dict[str, float]:

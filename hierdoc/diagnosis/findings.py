@@ -35,7 +35,8 @@ def share(part: int, whole: int, of: str) -> str:
 
 def percent(rate: float) -> str:
     """Return a rate as people read it: 3.5 %, 42 %."""
-    return f"{100 * rate:.1f} %" if 0 < rate < 0.1 or 0.9 < rate < 1 else f"{100 * rate:.0f} %"
+    digits = f"{100 * rate:.1f}" if 0 < rate < 0.1 or 0.9 < rate < 1 else f"{100 * rate:.0f}"
+    return f"{digits.removesuffix('.0')} %"
 
 
 def few(names: Sequence[object], most: int = 3) -> str:

@@ -48,7 +48,7 @@ def place(hashes: Ragged, doc_ids: np.ndarray, made: Vectors) -> Placed:
     Args:
         hashes: uint64, a row for each example.
         doc_ids: object (E,).
-        made: all that were made.
+        made: all that were made, at least one.
     """
     names, made_docs = _numbered(made.doc_ids)
     distinct, first, made_hash_ids = np.unique(made.hashes, return_index=True, return_inverse=True)

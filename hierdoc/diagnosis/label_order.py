@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from hierdoc.diagnosis.accuracies import chunk_rate, has_class
 from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Predictions, Training
 from hierdoc.diagnosis.findings import MEASURED, PROVEN, Finding, few, percent, share
 from hierdoc.diagnosis.identity import placed_held_out, placed_training
-from hierdoc.diagnosis.labels import renaming_of
 from hierdoc.diagnosis.losses import learned
 from hierdoc.diagnosis.pairs import training_features, transfer
+from hierdoc.diagnosis.renaming import find_renaming, renaming_of
 from hierdoc.diagnosis.statistics import at_least
 from hierdoc.diagnosis.thresholds import RENAMED_RIGHT, SIGNIFICANT
-
-
-@dataclass(frozen=True)
-class Renaming:
-    """One renaming of classes, tested on documents that it was not found on.
-
-    Attributes:
-        table: predicted class to the class it is called in the held-out labels; those that stay are left out.
-        gained, lost: documents that only the renaming, and only the names as they are, make right.
-        before, after: accuracy without and with it.
-    """
-
-    table: dict[int, int]
-    gained: int
-    lost: int
-    before: float
-    after: float
 
 
 def held_out_order(evidence: Evidence) -> Finding | None:
@@ -124,40 +105,3 @@ def votes(predictions: Predictions, training: Training) -> tuple[np.ndarray, np.
     truth_of = np.zeros(len(names), np.int64)
     truth_of[docs] = truth
     return truth_of, counts.argmax(axis=1)
-
-
-def find_renaming(truth: np.ndarray, predicted: np.ndarray) -> Renaming:
-    """Return the renaming of predicted classes that fits the truth best, with what it gains where it was not fitted.
-
-    Args:
-        truth, predicted: int (B,).
-    """
-    num = int(max(truth.max(initial=0), predicted.max(initial=0))) + 1
-    fold = np.random.default_rng(0).permutation(len(truth)) % 2
-    renamed = np.zeros(len(truth), np.int64)
-    for side in (0, 1):
-        table = _assign(truth[fold != side], predicted[fold != side], num)
-        renamed[fold == side] = table[predicted[fold == side]]
-    as_named, as_renamed = predicted == truth, renamed == truth
-    whole = _assign(truth, predicted, num)
-    table = {old: new for old, new in enumerate(whole.tolist()) if old != new and (predicted == old).any()}
-    return Renaming(
-        table,
-        int((as_renamed & ~as_named).sum()),
-        int((as_named & ~as_renamed).sum()),
-        float(as_named.mean()) if len(truth) else 0.0,
-        float((whole[predicted] == truth).mean()) if len(truth) else 0.0,
-    )
-
-
-def _assign(truth: np.ndarray, predicted: np.ndarray, num: int) -> np.ndarray:
-    """Return one name for each class, all different: the most frequent pairs first, a class's own name on ties."""
-    counts = np.zeros((num, num))
-    np.add.at(counts, (predicted, truth), 1.0)
-    counts += 0.5 * np.eye(num)
-    table = np.full(num, -1, np.int64)
-    for _ in range(num):
-        old, new = np.unravel_index(counts.argmax(), counts.shape)
-        table[old] = new
-        counts[old, :] = counts[:, new] = -1
-    return table

@@ -9,7 +9,8 @@ from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Examples, Predictions,
 from hierdoc.diagnosis.findings import CAUSE, NOTE, Finding, few, percent, share
 from hierdoc.diagnosis.identity import placed_held_out, placed_training
 from hierdoc.diagnosis.merging import documents_merged
-from hierdoc.diagnosis.thresholds import CONSISTENT, SAME_INPUT_BOUND, SOME_DOCUMENTS, UNSEEN_SHARE
+from hierdoc.diagnosis.renaming import renaming_of
+from hierdoc.diagnosis.thresholds import SAME_INPUT_BOUND, SIGNIFICANT, SOME_DOCUMENTS, UNSEEN_SHARE
 
 
 def labels_out_of_range(evidence: Evidence) -> Finding | None:
@@ -35,6 +36,27 @@ def one_class_only(evidence: Evidence) -> Finding | None:
         if len(labels) > 1 and (labels == labels[0]).all():
             line = f"{training.name}: all {len(labels):,} examples have label {labels[0]}, of {training.num_classes} classes"
             return Finding("one-class-only", "Every training example has the same label", [line])
+    return None
+
+
+def held_out_one_class(evidence: Evidence) -> Finding | None:
+    """All held-out labels are one class, where training's frequencies make that all but impossible."""
+    for training in evidence.trainings:
+        known = training.held_out.label_ids != UNKNOWN
+        held_out, doc_ids = training.held_out.label_ids[known], training.held_out.doc_ids[known]
+        labels = train_labels(training)
+        if len(held_out) < 2 or not len(labels) or (held_out != held_out[0]).any():
+            continue
+        are_known = all(doc_id is not None for doc_id in doc_ids)
+        if training.kind == "chunks" and not are_known:
+            continue  # they may all be of one document
+        frequency = float((labels == held_out[0]).mean())
+        if frequency ** (len(set(doc_ids)) if are_known else len(held_out)) < SIGNIFICANT:
+            line = (
+                f"{training.name}: all {len(held_out):,} held-out examples have label {held_out[0]}, which "
+                f"{percent(frequency)} of the training examples have"
+            )
+            return Finding("held-out-one-class", "Every held-out example has the same label", [line])
     return None
 
 
@@ -142,23 +164,6 @@ def label_of_document(examples: Examples | Predictions) -> dict[str, int]:
         if doc_id is not None and label != UNKNOWN and labels.setdefault(doc_id, label) != label:
             several.add(doc_id)
     return {doc_id: label for doc_id, label in labels.items() if doc_id not in several}
-
-
-def renaming_of(old: np.ndarray, new: np.ndarray) -> dict[int, int]:
-    """Return the table of renaming, one to one, by which nearly all `new` labels follow from the `old`; {} if there is none.
-
-    Labels that keep their name are left out.
-    """
-    table: dict[int, int] = {}
-    if not len(old):
-        return table
-    for label in np.unique(old).tolist():
-        values, counts = np.unique(new[old == label], return_counts=True)
-        table[label] = int(values[counts.argmax()])
-    follows = np.asarray([table[label] for label in old.tolist()]) == new
-    if len(set(table.values())) < len(table) or follows.mean() < CONSISTENT:
-        return {}
-    return {label: name for label, name in table.items() if label != name}
 
 
 def same_input_several_labels(evidence: Evidence) -> Finding | None:

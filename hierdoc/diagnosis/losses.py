@@ -48,6 +48,13 @@ def course_of(training: Training) -> Course | None:
     return Course(len(losses), by_step, float(losses[0]), float(tenths[0]), last, tenths)
 
 
+def broke(training: Training) -> bool:
+    """Return whether a loss of the training was no number."""
+    steps = training.steps
+    by_epoch = any(name in reading and reading[name] is None for reading in training.readings for name in TRAIN_LOSS)
+    return by_epoch or bool((steps.loss_known & ~np.isfinite(steps.losses)).any())
+
+
 def still_falling(training: Training) -> bool:
     """Return whether the loss was still falling when training ended."""
     course = course_of(training)

@@ -157,7 +157,7 @@ def learning_rate_too_small(evidence: Evidence) -> Finding | None:
 def _is_spent(evidence: Evidence, training: Training) -> bool:
     """Return whether the learning rate was next to nothing in half of the steps, and there is more to learn."""
     rates = training.steps.learning_rates[np.isfinite(training.steps.learning_rates)]
-    if not len(rates) or (rates <= SPENT * rates.max()).mean() < 0.5:
+    if not len(rates) or (np.abs(rates) <= SPENT * np.abs(rates).max()).mean() < 0.5:
         return False
     return (
         (rates == 0).mean() >= 0.5
@@ -196,7 +196,9 @@ def learning_rate_too_large(evidence: Evidence) -> Finding | None:
         course, movement = course_of(training), movement_of(training)
         if course is None or not course.by_step:
             continue
-        ended_high = course.last > JUMPED * max(course.began, float(np.log(training.num_classes)))
+        ended_high = course.num >= FEWEST_STEPS and course.last > JUMPED * max(
+            course.began, float(np.log(training.num_classes))
+        )
         moved, high = movement.whole if movement is not None else 0.0, ABOVE_FREQUENCIES * label_entropy(training)
         far = MOVED_FAR_LOADED if training.weights_loaded else MOVED_FAR
         if ended_high or moved > MOVED_TOO_FAR or (moved > far and course.last > high):

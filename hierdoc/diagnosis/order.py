@@ -25,11 +25,12 @@ def sorted_by_label(evidence: Evidence) -> Finding | None:
         batches = _batches(training)
         if len(batches) < FEWEST_BATCHES:
             continue
-        found = _sameness(batches, training.examples.label_ids)
+        found, by_chance = _sameness(batches, training.examples.label_ids), float((shares(labels) ** 2).sum())
+        if found - by_chance <= SORTED * (1 - by_chance):
+            continue
         owners = _documents(training)
         expected, z = standing(found, lambda rng: _sameness(batches, _dealt_anew(training, owners, rng)))
-        by_chance = float((shares(labels) ** 2).sum())
-        extra = (found - expected) / max(1e-9, 1 - by_chance)
+        extra = (found - expected) / (1 - by_chance)
         if extra > SORTED and z > SURE_Z:
             lines = [
                 f"{training.name}: two examples of a batch and the next have the same label in {percent(found)}; "

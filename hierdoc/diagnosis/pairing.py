@@ -16,6 +16,7 @@ from hierdoc.diagnosis.findings import MEASURED, Finding, percent
 from hierdoc.diagnosis.identity import placed_training
 from hierdoc.diagnosis.pairs import Features, held_out_features, training_features
 from hierdoc.diagnosis.probes import coherence
+from hierdoc.diagnosis.renaming import find_renaming
 from hierdoc.diagnosis.statistics import Rate, shares
 from hierdoc.diagnosis.thresholds import (
     AT_CHANCE,
@@ -112,6 +113,8 @@ def _by_stored_predictions(evidence: Evidence, chunk: Rate) -> Broken | None:
     should_be = max(chunk.accuracy - PAIRING_GAP, (reading or 0.0) - READING_GAP)
     if stored is None or stored.below(should_be) >= SIGNIFICANT:
         return None
+    if find_renaming(examples.label_ids[owners], predicted).after >= should_be:
+        return None  # sound pairs under other names
     lines = [
         f"chunk model on held-out chunks: {percent(chunk.accuracy)} ({chunk.source})",
         *([f"chunk model on its training chunks, as read in its last epoch: {percent(reading)}"] if reading else []),

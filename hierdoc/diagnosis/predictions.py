@@ -144,7 +144,10 @@ def _loss_at_the_bound(training: Training, surest: float) -> str:
     floor, lowest, own = -float(np.log(surest)), float(course.tenths.min()), _loss_of(training, held_out.probs)
     flat = abs(course.tenths[-1] - course.tenths[-3]) < 0.1 * floor
     is_sure = float(np.median(held_out.probs.max(axis=1))) > SURE
-    if not (flat and is_sure and lowest > floor * (1 - SOFTMAX_ROOM) and own < course.last - LOSS_APART * floor):
+    inside = (
+        floor * (1 - SOFTMAX_ROOM) < lowest and course.last < floor + 1
+    )  # probabilities as logits differ by 1 at most
+    if not (flat and is_sure and inside and own < course.last - LOSS_APART * floor):
         return ""
     return (
         f"{training.name}: the training loss stays above {lowest:.3f}, and the held-out answers' own is {own:.3f}; a second "

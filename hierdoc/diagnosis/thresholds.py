@@ -19,9 +19,7 @@ SAME_INPUT_BOUND = 0.9  # the best accuracy that equal inputs with several label
 RENAMED_RIGHT = 0.7  # of the way from 1/C to what the chunk model or the vectors give: where a true renaming leads
 PAIRING_GAP = 0.1  # below the chunk model's held-out accuracy: on training vectors it should be above it, not below
 READING_GAP = 0.1  # below training's own last reading, which is a running mean with dropout, and so rather too low
-OTHER_CLASSES = (
-    0.35  # of the wrong classes of stored vectors: so far from the labels' frequencies are another encoder's
-)
+OTHER_CLASSES = 0.35  # of the wrong classes of stored vectors stray from the labels' frequencies: another encoder's
 PAIRING_HALF = 0.5  # of the way from chance to the chunk model's accuracy: a probe of sound pairs goes further
 PROBE_PER_CLASS = 8  # documents of a class: with fewer, a probe in 16 dimensions fails on sound pairs as well
 GOOD_CHUNKS = 0.2  # of the way from chance to 1: a chunk model must be so good before its vectors prove anything
@@ -32,7 +30,7 @@ IN_SAMPLE = 0.25  # of accuracy: so much better the chunk model is on chunks it 
 HUGE_NORM = 1e3  # of a vector: [CLS] vectors have 5 to 30, and an LSTM's gates are saturated long before 1,000
 TINY_NORM = 1e-3  # of a vector: a head that starts from weights of 0.05 sees nothing in it
 CONSTANT_SPREAD = 1e-5  # of the vectors' size: float32 has 7 digits, so that what differs below the fifth is rounding
-SAME_VECTOR_SHARE = 0.5  # of the vectors of documents of several classes; equal texts of a healthy corpus are fewer
+SAME_VECTOR_SHARE = 0.3  # of the vectors of either side; equal texts of a healthy corpus are fewer
 SEPARATE = 0.95  # of the vectors have their nearest neighbour on their own side, where half would if both were alike
 OUTSIDE = 0.5  # of the held-out vectors are longer, or shorter, than 98 % of training's
 FEWEST_TO_COMPARE = 20  # documents on each side before two sets of vectors are compared
@@ -93,5 +91,5 @@ NEAR_COPIES = 0.05  # of the held-out documents, likewise: not whole copies, and
 LEAKED_CHUNKS = 0.2  # of the chunks where documents are not known: forms and headers repeat
 FEWEST_LEAKED = 3  # documents that are the same by id: fewer may be a coincidence of ids
 FEWEST_PER_CLASS = 4  # documents: with fewer, what they share by chance outweighs their class
-FEW_PER_CLASS = 6  # documents of the middle class, where nothing was learned
+FEW_PER_CLASS = 5  # documents of the middle class, where nothing was learned
 MEMORISED = 0.2  # of the entropy of the labels: the training loss of a model that knows its examples by heart

@@ -24,7 +24,10 @@ def answers_astray(evidence: Evidence) -> Finding | None:
     """A document model that learned, and whose held-out answers are guesses where its vectors tell the classes."""
     training, rate = evidence.documents, held_out_rate(evidence.documents)
     possible = _possible(evidence)
-    if training is None or rate is None or possible is None or not learned(training):
+    course = course_of(training) if training is not None else None
+    if training is None or rate is None or possible is None or course is None:
+        return None
+    if course.last > HALF_LEARNED * label_entropy(training):
         return None
     guess = chance(evidence, training)
     if not is_at_chance(evidence, training) or not is_far_below(rate, guess, possible.accuracy):

@@ -8,12 +8,13 @@ import numpy as np
 
 from hierdoc.diagnosis.accuracies import held_out_rate, rate_of
 from hierdoc.diagnosis.evidence import UNKNOWN, Evidence
-from hierdoc.diagnosis.findings import CAUSE, MEASURED, NOTE, Finding, percent, share
+from hierdoc.diagnosis.findings import CAUSE, MEASURED, NOTE, SYMPTOM, Finding, percent, share
 from hierdoc.diagnosis.identity import training_vectors
-from hierdoc.diagnosis.label_order import find_renaming
+from hierdoc.diagnosis.losses import broke
 from hierdoc.diagnosis.pairing import OTHER_FREQUENCIES, VECTORS, answers_elsewhere, broken_pairs
 from hierdoc.diagnosis.pairs import held_out_features, training_features
 from hierdoc.diagnosis.probes import own_side
+from hierdoc.diagnosis.renaming import find_renaming
 from hierdoc.diagnosis.thresholds import (
     CONSTANT_SPREAD,
     EMPTY_SHARE,
@@ -31,8 +32,10 @@ from hierdoc.diagnosis.thresholds import (
 
 def _tables(evidence: Evidence) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield (name, vectors (N, K), hashes (N,)) of what was made and of what was learned from."""
-    if evidence.made is not None and evidence.made.values is not None and len(evidence.made):
-        yield "made", evidence.made.values, evidence.made.hashes
+    if evidence.made is not None and evidence.made.values is not None:
+        for side, name in ((evidence.made.train, "made"), (evidence.made.held_out, "made for held-out documents")):
+            if len(side):
+                yield name, side.values, side.hashes
     if evidence.documents is not None and evidence.documents.examples.vectors is not None:
         yield "learned from", training_vectors(evidence), evidence.documents.examples.hashes.values
 
@@ -44,7 +47,10 @@ def vectors_not_finite(evidence: Evidence) -> Finding | None:
         wrong = ~np.isfinite(values).all(axis=1)
         if wrong.any():
             lines.append(f"{share(int(wrong.sum()), len(values), f'vectors {name}')} hold NaN or infinite numbers")
-    return Finding("vectors-not-finite", "Vectors hold numbers that are no numbers", lines) if lines else None
+    if not lines:
+        return None
+    weight = SYMPTOM if evidence.chunks is not None and broke(evidence.chunks) else CAUSE  # of an encoder that is NaN
+    return Finding("vectors-not-finite", "Vectors hold numbers that are no numbers", lines, weight)
 
 
 def vectors_constant(evidence: Evidence) -> Finding | None:

@@ -23,12 +23,14 @@ class Fault:
         codes: any of these names it.
         world: what the world must have for it.
         strengths: strong and weak.
+        harmless: strengths at which it is known to do next to nothing to the model, and nothing names it.
     """
 
     breaks: Callable[[Simulation, str, float], None]
     codes: set[str]
     world: dict[str, Any] = field(default_factory=dict)
     strengths: tuple[float, float] = (1.0, 0.4)
+    harmless: tuple[float, ...] = ()
 
 
 def at(moment: str) -> Callable[[Callable[[Simulation, float], None]], Callable[[Simulation, str, float], None]]:

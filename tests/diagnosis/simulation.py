@@ -187,6 +187,7 @@ class Simulation:
         self.rate_at: Callable[[int], float] = lambda step: self.head_rate
         self.alters_answers: Callable[[np.ndarray], np.ndarray] = lambda answers: answers
         self.finished = True
+        self._read: np.ndarray | None = None
 
     def run(self) -> dict[str, Trace]:
         self._make_data()
@@ -316,8 +317,10 @@ class Simulation:
 
     def features(self, docs: np.ndarray) -> np.ndarray:
         """(M, D): what the head sees of documents."""
-        with np.errstate(all="ignore"):
-            return np.stack([self.reads(self.groups[doc]) for doc in docs])
+        if self._read is None:
+            with np.errstate(all="ignore"):
+                self._read = np.stack([self.reads(group) for group in self.groups])
+        return self._read[docs]
 
     def _head_batches(self, epoch: int) -> list[np.ndarray]:
         if self.head_order is not None:
@@ -495,7 +498,7 @@ def healthy_world(seed: int) -> World:
         document_effect=one(0.0, 0.5, 1.5),
         fewest_chunks=one(1, most),
         most_chunks=most,
-        imbalance=one(0.0, 0.3, 1.0) if num_classes <= 3 else one(0.0, 0.1),
+        imbalance=one(0.0, 0.3, 1.0) if num_classes <= 3 < num_documents / 20 else one(0.0, 0.1),
         chunk_epochs=one(1, 3, 6),
         head_epochs=one(1, 3, 10, 30),
         head_batch=one(3, 8, 32),
