@@ -100,6 +100,7 @@ def test_the_traces_say_what_was_trained_on_and_nothing_of_the_case(finished: tu
         assert sum(split == "train" for split in documents.made["split"].to_pylist()) == len(chunks.examples)
         assert set(documents.examples["doc_id"].to_pylist()) == set(chunks.examples["doc_id"].to_pylist())
         nan += any(loss != loss for loss in documents.steps["loss"].to_pylist())
+        assert "label" not in path.name and "should" not in path.name
         for part in path.rglob("*"):
             content = part.read_bytes() if part.is_file() else b""
             assert b"labels_from_one" not in content and b"as_it_should_be" not in content
