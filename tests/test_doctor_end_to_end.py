@@ -66,7 +66,9 @@ def encoded(keras: Any, corpus: Corpus, tmp_path_factory: pytest.TempPathFactory
     tokens = keras.layers.Embedding(150, DIM, mask_zero=True)(inputs)
     vectors = keras.layers.Dense(DIM, activation="tanh")(keras.layers.GlobalAveragePooling1D()(tokens))
     model = keras.Model(inputs, keras.layers.Dense(NUM_CLASSES, activation="softmax")(vectors))
-    model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy", metrics=["sparse_categorical_accuracy"])
+    model.compile(
+        keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy", metrics=["sparse_categorical_accuracy"]
+    )
     train, dev = corpus.of(range(NUM_TRAIN)), corpus.of(range(NUM_TRAIN, NUM_DOCUMENTS))
     of_chunk = corpus.labels[corpus.owners]
     recorder = Recorder(

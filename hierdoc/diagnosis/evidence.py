@@ -173,6 +173,7 @@ class Training:
         probe: what trace.json says of it, or None.
         finished: whether it came to its end.
         has_trace: whether steps and examples were recorded.
+        kept_epoch: whose weights were kept; None for the last one's.
     """
 
     name: str
@@ -191,6 +192,7 @@ class Training:
     steps: Steps
     held_out: Predictions
     has_trace: bool = True
+    kept_epoch: int | None = None
 
 
 @dataclass(frozen=True)

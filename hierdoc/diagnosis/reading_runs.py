@@ -149,7 +149,8 @@ def _read_training(
         training = _with(training, readings=training.readings or _read_history(path))
         known = set(training.held_out.splits.tolist())
         others = [part for part in measured if part.splits[0] not in known]
-        return _with(training, held_out=traces.join_predictions([training.held_out, *others]))
+        kept = finished[name].details.get("best_epoch") if name in finished else None
+        return _with(training, held_out=traces.join_predictions([training.held_out, *others]), kept_epoch=kept)
     stage = finished.get(name)
     return Training(
         name=name,
