@@ -124,7 +124,7 @@ def _known_otherwise(evidence: Evidence) -> list[str]:
     if stored is None or stored.below(rate.accuracy - PAIRING_GAP) >= SIGNIFICANT:
         return []
     renamed = find_renaming(labels, predicted).after >= rate.accuracy - PAIRING_GAP
-    if renamed or not answers_elsewhere(predicted, labels):
+    if renamed or not answers_elsewhere(predicted, labels, held_out.doc_ids[known].astype(str)):
         return []
     return [
         f"chunk model on held-out chunks: {percent(rate.accuracy)} ({rate.source}); on their stored vectors: "
