@@ -207,6 +207,7 @@ def learning_rate_too_large(evidence: Evidence) -> Finding | None:
         ended_high = course.num >= FEWEST_STEPS and course.last > JUMPED * max(
             course.began, float(np.log(training.num_classes))
         )
+        ended_high = ended_high and (movement is None or movement.whole > MOVED_FAR_LOADED)
         moved, high = movement.whole if movement is not None else 0.0, ABOVE_FREQUENCIES * label_entropy(training)
         far = MOVED_FAR_LOADED if training.weights_loaded else MOVED_FAR
         if ended_high or moved > MOVED_TOO_FAR or (moved > far and course.last > high):
