@@ -9,7 +9,7 @@ import numpy as np
 
 from hierdoc.encoders import compat
 from hierdoc.heads import HEADS
-from hierdoc.heads.document_probs import compile_head
+from hierdoc.heads.document_probs import Logits, compile_head, compile_logits
 from hierdoc.learning import loop
 from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.history import History
@@ -47,21 +47,14 @@ def train_head(
     tf = compat.load_tensorflow()
     seed_tensorflow(parameters["seed"])
     model = HEADS[parameters["head"]](dim, num_classes)
-    document_probs = compile_head(model, num_classes)
+    logits_of = compile_logits(model)
+    document_probs = compile_head(model, num_classes, logits_of)
     optimizer = tf.keras.optimizers.Adam(parameters["learning_rate"], epsilon=1e-7)
-    places = np.arange(train.documents.num_chunks.max(), dtype=np.int32)
-
-    def make(members: np.ndarray) -> loop.LabelledBatch:
-        batch = batches.make_batch(train.documents, members)
-        label_ids, weights = np.zeros(len(batch.mask), np.int32), np.zeros(len(batch.mask), np.float32)
-        label_ids[: len(members)], weights[: len(members)] = train.label_ids[members], 1
-        doc_ids = [train.documents.doc_ids[member] for member in members.tolist()]
-        chunk_index = [places[:length] for length in train.documents.num_chunks[members].tolist()]
-        return loop.LabelledBatch((batch.vectors, batch.mask), label_ids, weights, doc_ids, chunk_index)
 
     def batches_of(epoch: int) -> list[Any]:
         rng = generator(parameters["seed"], "head epoch", epoch)
-        return [functools.partial(make, members) for members in batches.plan_epoch(train.documents.num_chunks, rng)]
+        plan = batches.plan_epoch(train.documents.num_chunks, rng)
+        return [functools.partial(_make_batch, train, members) for members in plan]
 
     def read_dev() -> dict[str, float]:
         probs = document_probs(dev.documents)
@@ -90,13 +83,21 @@ def train_head(
         trace=trace,
     )
     if trace:
-        trace.probe(lambda inputs: model(inputs, training=False), _for_probe(dev.documents))
+        trace.probe(functools.partial(_logits_in_full_batch, logits_of), _for_probe(dev.documents))
         trace.save(history.epochs, _held_out(dev), finished=True)
     return model, outcome.best_epoch, {"documents_per_second": round(outcome.examples_per_second, 1)}
 
 
+def _make_batch(train: LabelledDocuments, members: np.ndarray) -> loop.LabelledBatch:
+    batch = batches.make_batch(train.documents, members)
+    label_ids, weights = np.zeros(len(batch.mask), np.int32), np.zeros(len(batch.mask), np.float32)
+    label_ids[: len(members)], weights[: len(members)] = train.label_ids[members], 1
+    doc_ids = [train.documents.doc_ids[member] for member in members.tolist()]
+    chunk_index = [np.arange(length, dtype=np.int32) for length in train.documents.num_chunks[members].tolist()]
+    return loop.LabelledBatch((batch.vectors, batch.mask), label_ids, weights, doc_ids, chunk_index)
+
+
 def _held_out(dev: LabelledDocuments) -> HeldOut:
-    """Return dev documents as a trace takes them."""
     rows = np.split(dev.documents.vectors, dev.documents.starts[1:-1])
     return HeldOut(dev.documents.doc_ids, dev.label_ids, rows)
 
@@ -105,3 +106,12 @@ def _for_probe(documents: DocumentVectors) -> tuple[np.ndarray, np.ndarray]:
     members = spread(documents.num_chunks, PROBED, LONGEST_PROBED)
     batch = batches.make_batch(documents, members, num_rows=len(members))
     return batch.vectors, batch.mask
+
+
+def _logits_in_full_batch(logits_of: Logits, inputs: list[np.ndarray]) -> np.ndarray:
+    """Return logits of [vectors (B, S, D), mask (B, S)], with rows that only fill up: as predictions are made."""
+    vectors, mask = inputs
+    num_rows = max(len(mask), int(batches.rows_for(np.asarray([mask.shape[1]]))[0]))
+    padded, real = np.zeros((num_rows, *vectors.shape[1:]), np.float32), np.zeros((num_rows, mask.shape[1]), bool)
+    padded[: len(mask)], real[: len(mask)], real[len(mask) :, 0] = vectors, mask, True
+    return logits_of(padded, real)[: len(mask)]
