@@ -173,6 +173,7 @@ class Training:
         probe: what trace.json says of it, or None.
         finished: whether it came to its end.
         has_trace: whether steps and examples were recorded.
+        kept_epoch: whose weights were kept; None for the last one's.
     """
 
     name: str
@@ -191,6 +192,7 @@ class Training:
     steps: Steps
     held_out: Predictions
     has_trace: bool = True
+    kept_epoch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -204,8 +206,6 @@ class Run:
         splits, label_ids, near_duplicate: of each document, object, int64 and bool.
         num_chunks, num_dropped, num_tokens, num_unknown: of each document, int64.
         tfidf_svm_accuracy: on test, where evaluate has measured it.
-        majority_accuracy: likewise.
-        best_dev_chunk_accuracy: finetune's own reading of the epoch it kept.
     """
 
     out_of_date: Sequence[tuple[str, str]]
@@ -219,8 +219,6 @@ class Run:
     num_tokens: np.ndarray
     num_unknown: np.ndarray
     tfidf_svm_accuracy: float | None
-    majority_accuracy: float | None
-    best_dev_chunk_accuracy: float | None
 
 
 @dataclass(frozen=True)

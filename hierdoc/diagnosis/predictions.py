@@ -213,6 +213,9 @@ def at_chance(evidence: Evidence) -> Finding | None:
         if rate is not None and is_at_chance(evidence, training):
             rates = ", ".join(f"{name} {percent(value)}" for name, value in guessing_rates(evidence, training).items())
             lines.append(f"{training.name}: {percent(rate.accuracy)} on held-out data; guessing: {rates}")
+    svm = evidence.run.tfidf_svm_accuracy if evidence.run is not None else None
+    if lines and svm is not None:
+        lines.append(f"TF-IDF + linear SVM on test: {percent(svm)}")
     return Finding("at-chance", "Held-out accuracy is that of guessing", lines, SYMPTOM) if lines else None
 
 
