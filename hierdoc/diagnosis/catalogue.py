@@ -151,8 +151,9 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "held-out-vectors-foreign": Entry(
         "held-out vectors against training's: nearest neighbours, lengths, and the chunk model's classes for both",
-        f"{percent(at.SEPARATE)} lie nearest to their own side; {percent(at.OUTSIDE)} are longer or shorter than nearly all; or "
-        f"the chunk model is {percent(at.PAIRING_GAP)} worse on stored vectors than at fine-tuning, and errs to few classes",
+        f"the chunk model names documents worse than at fine-tuning ({_SURE}), or {percent(at.PAIRING_GAP)} worse and by few "
+        f"classes; if it was not asked, {percent(at.SEPARATE)} lie nearest to their own side, or {percent(at.OUTSIDE)} are "
+        f"{at.OTHER_LENGTH:g} times as long or short",
         "Make both with the same encoder, weights, precision and scaling, after fine-tuning has ended.",
     ),
     "vectors-out-of-scale": Entry(

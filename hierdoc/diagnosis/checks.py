@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from hierdoc.diagnosis import (
+    foreign,
     grouping,
     held_out,
     label_order,
@@ -46,7 +47,7 @@ CHECKS: dict[str, Callable[[Evidence], Finding | None]] = {
     "weights-not-loaded": optimisation.weights_not_loaded,
     "weights-did-not-move": optimisation.weights_did_not_move,
     "weights-vanished": optimisation.weights_vanished,
-    "held-out-vectors-foreign": vectors.held_out_vectors_foreign,
+    "held-out-vectors-foreign": foreign.held_out_vectors_foreign,
     "vectors-out-of-scale": vectors.vectors_out_of_scale,
     "chunks-out-of-order": grouping.chunks_out_of_order,
     "chunks-left-out": grouping.chunks_left_out,

@@ -31,6 +31,8 @@ from hierdoc.diagnosis.thresholds import (
     VANISHED,
 )
 
+RECURRENT = "recurrent"  # in the name of an array of weights between one chunk and the next
+
 
 @dataclass(frozen=True)
 class Movement:
@@ -53,13 +55,18 @@ class Movement:
 
 
 def movement_of(training: Training) -> Movement | None:
-    """Return how far a training's weights moved; None where that is not known, or not finite."""
+    """Return how far a training's weights moved; None where that is not known, or not finite.
+
+    Documents of one chunk leave an LSTM's recurrent weights without a gradient: they do not count then.
+    """
+    only_one = training.kind == "documents" and training.examples.mask_sums.max(initial=0) <= 1
     rows = [
         (weight["size"], weight["norm_before"], weight["norm_after"], weight["norm_of_change"])
         for weight in training.weights
-        if all(_is_number(weight.get(key)) for key in ("norm_before", "norm_after", "norm_of_change"))
+        if not (only_one and RECURRENT in weight.get("name", ""))
+        and all(_is_number(weight.get(key)) for key in ("norm_before", "norm_after", "norm_of_change"))
     ]
-    if not rows or len(rows) < len(training.weights):
+    if not rows or any(not _is_number(weight.get("norm_of_change")) for weight in training.weights):
         return None
     sizes, before, after, change = np.asarray(rows, float).T
     moved = change / np.maximum(before, TYPICAL_WEIGHT * np.sqrt(sizes))

@@ -32,8 +32,9 @@ HUGE_NORM = 1e3  # of a vector: [CLS] vectors have 5 to 30, and an LSTM's gates 
 TINY_NORM = 1e-3  # of a vector: a head that starts from weights of 0.05 sees nothing in it
 CONSTANT_SPREAD = 1e-5  # of the vectors' size: float32 has 7 digits, so that what differs below the fifth is rounding
 SAME_VECTOR_SHARE = 0.3  # of the vectors of either side; equal texts of a healthy corpus are fewer
-SEPARATE = 0.95  # of the vectors have their nearest neighbour on their own side, where half would if both were alike
-OUTSIDE = 0.5  # of the held-out vectors are longer, or shorter, than 98 % of training's
+SEPARATE = 0.97  # of the vectors have their nearest neighbour on their own side; half if alike, 0.85 if by heart
+OUTSIDE = 0.9  # of the held-out vectors are longer, or shorter, than 98 % of training's
+OTHER_LENGTH = 2.0  # times as long, or as short, is the middle one of them then; 1.4 where chunks were learned by heart
 FEWEST_TO_COMPARE = 20  # documents on each side before two sets of vectors are compared
 SAME_BUT_CHANGED = 0.9  # correlation of distances: scaled, standardised or rounded vectors keep them; others do not
 

@@ -6,27 +6,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hierdoc.diagnosis.accuracies import held_out_rate, rate_of
 from hierdoc.diagnosis.evidence import UNKNOWN, Evidence
-from hierdoc.diagnosis.findings import CAUSE, MEASURED, NOTE, SYMPTOM, Finding, percent, share
+from hierdoc.diagnosis.findings import CAUSE, MEASURED, NOTE, SYMPTOM, Finding, share
 from hierdoc.diagnosis.identity import training_vectors
 from hierdoc.diagnosis.labels import best_possible
 from hierdoc.diagnosis.losses import broke
-from hierdoc.diagnosis.pairing import OTHER_FREQUENCIES, VECTORS, answers_elsewhere, broken_pairs
-from hierdoc.diagnosis.pairs import held_out_features, training_features
-from hierdoc.diagnosis.probes import own_side
-from hierdoc.diagnosis.renaming import find_renaming
 from hierdoc.diagnosis.thresholds import (
     CONSTANT_SPREAD,
     EMPTY_SHARE,
     FEWEST_TO_COMPARE,
     HUGE_NORM,
-    OUTSIDE,
-    PAIRING_GAP,
     SAME_INPUT_BOUND,
     SAME_VECTOR_SHARE,
-    SEPARATE,
-    SIGNIFICANT,
     TINY_NORM,
     UNKNOWN_SHARE,
 )
@@ -90,55 +81,6 @@ def vectors_out_of_scale(evidence: Evidence) -> Finding | None:
             line = f"vectors {name}: the middle one is {middle:.3g} long; [CLS] vectors are 5 to 30"
             return Finding("vectors-out-of-scale", f"Vectors are very {kind}", [line], CAUSE, MEASURED)
     return None
-
-
-def held_out_vectors_foreign(evidence: Evidence) -> Finding | None:
-    """Held-out and training vectors of two kinds: another encoder's, or another scale."""
-    lines = _apart(evidence) or _known_otherwise(evidence)
-    broken = broken_pairs(evidence)
-    if broken is not None and broken.part == VECTORS:
-        lines = [*lines, *broken.lines]
-    title = "Held-out and training vectors are of two kinds"
-    return Finding("held-out-vectors-foreign", title, lines, CAUSE, MEASURED) if lines else None
-
-
-def _apart(evidence: Evidence) -> list[str]:
-    """Return lines about two sets of vectors that do not overlap, or do not in length."""
-    train, held_out = training_features(evidence), held_out_features(evidence)
-    if train is None or held_out is None or min(len(train), len(held_out)) < FEWEST_TO_COMPARE:
-        return []
-    share_of_own, size = own_side(train.means, held_out.means)
-    norms = [np.linalg.norm(side.means, axis=1) for side in (train, held_out)]
-    low, high = np.quantile(norms[0], [0.01, 0.99])
-    outside = max(float((norms[1] < low).mean()), float((norms[1] > high).mean()))
-    if share_of_own < SEPARATE and outside < OUTSIDE:
-        return []
-    return [
-        f"of {size:,} documents of each side, {percent(share_of_own)} and more lie nearest to one of their own side "
-        "(of one encoder: half)",
-        f"their vectors' middle length: {np.median(norms[0]):.3g} in training, {np.median(norms[1]):.3g} held out",
-    ]
-
-
-def _known_otherwise(evidence: Evidence) -> list[str]:
-    """Return lines about held-out vectors that the chunk model names worse than it named the chunks at fine-tuning."""
-    rate = held_out_rate(evidence.chunks)
-    if rate is None or evidence.made is None:
-        return []
-    held_out = evidence.made.held_out
-    known = (held_out.predicted != UNKNOWN) & (held_out.label_ids != UNKNOWN)
-    predicted, labels = held_out.predicted[known], held_out.label_ids[known]
-    stored = rate_of(predicted == labels, held_out.doc_ids[known], "stored vectors")
-    if stored is None or stored.below(rate.accuracy - PAIRING_GAP) >= SIGNIFICANT:
-        return []
-    renamed = find_renaming(labels, predicted).after >= rate.accuracy - PAIRING_GAP
-    if renamed or not answers_elsewhere(predicted, labels, held_out.doc_ids[known].astype(str)):
-        return []
-    return [
-        f"chunk model on held-out chunks: {percent(rate.accuracy)} ({rate.source}); on their stored vectors: "
-        f"{percent(stored.accuracy)}",
-        OTHER_FREQUENCIES,
-    ]
 
 
 def examples_empty(evidence: Evidence) -> Finding | None:

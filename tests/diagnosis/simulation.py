@@ -72,6 +72,10 @@ class Net:
     def hidden(self, inputs: np.ndarray) -> np.ndarray:
         return np.tanh(inputs @ self.arrays[self.names[0]] + self.arrays[self.names[1]])
 
+    def outputs_of(self, hidden: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return np.nan_to_num(hidden @ self.arrays[self.names[2]] + self.arrays[self.names[3]])
+
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         return self.hidden(inputs) @ self.arrays[self.names[2]] + self.arrays[self.names[3]]
 
@@ -198,6 +202,7 @@ class Simulation:
         self.made = np.arange(len(self.owners))
         self.noted_docs, self.noted_vectors = self.owners.copy(), self.vectors.copy()
         self._at("made")
+        self.predicted = self.chunk_net.outputs_of(self.noted_vectors / 3.0).argmax(axis=1)  # of what is noted
         self.groups = [self.vectors[self.owners == doc] for doc in range(len(self.labels))]
         self.head_labels = self.labels.copy()
         self._at("grouped")
