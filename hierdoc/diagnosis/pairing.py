@@ -69,16 +69,17 @@ def grouping_lost(evidence: Evidence) -> Finding | None:
 def held_out_labels_shuffled(evidence: Evidence) -> Finding | None:
     """Held-out labels that have nothing to do with their documents' vectors, where training's have."""
     train, held_out, chunk = training_features(evidence), held_out_features(evidence), good_chunk_rate(evidence)
-    if train is None or held_out is None or evidence.documents is None:
+    if train is None or held_out is None or chunk is None or evidence.documents is None:
         return None
-    good = chunk.accuracy if chunk else train.probe.accuracy
-    sound = train.probe.above(train.chance) < SIGNIFICANT and not is_far_below(train.probe, train.chance, good)
-    if not sound or not _enough(held_out) or not _says_nothing(held_out, good):
+    sound = train.probe.above(train.chance) < SIGNIFICANT and not is_far_below(
+        train.probe, train.chance, chunk.accuracy
+    )
+    if not sound or not _enough(held_out) or not _says_nothing(held_out, chunk.accuracy):
         return None
     lines = [
         _probe_line("training", train),
         _probe_line("held-out", held_out),
-        *([f"chunk model on held-out chunks: {percent(chunk.accuracy)}"] if chunk else []),
+        f"chunk model on held-out chunks: {percent(chunk.accuracy)} ({chunk.source})",
     ]
     title = "Held-out labels do not belong to their documents' vectors"
     return Finding("held-out-labels-shuffled", title, lines, directness=MEASURED)

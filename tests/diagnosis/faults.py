@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from hierdoc.tracing.files import Trace
 from tests.diagnosis.simulation import Simulation
 
 
@@ -260,18 +262,11 @@ def padding_read(sim: Simulation, strength: float) -> None:
 
 def padding_read_without_probe(sim: Simulation, now: str, strength: float) -> None:
     if now == "traces":
-        sim.traces["chunks"].facts["probe"] = None
-        steps = sim.traces["chunks"].steps
-        at_mask = steps.schema.get_field_index("mask_given")
-        import pyarrow as pa
-
-        sim.traces["chunks"] = type(sim.traces["chunks"])(
-            sim.traces["chunks"].facts,
-            sim.traces["chunks"].examples,
-            steps.set_column(at_mask, steps.schema.field(at_mask), pa.array([False] * len(steps))),
-            sim.traces["chunks"].made,
-            sim.traces["chunks"].dev,
-        )
+        trace = sim.traces["chunks"]
+        at_mask, steps = trace.steps.schema.get_field_index("mask_given"), trace.steps
+        steps = steps.set_column(at_mask, steps.schema.field(at_mask), pa.array([False] * len(steps)))
+        facts = {**trace.facts, "probe": None}
+        sim.traces["chunks"] = Trace(facts, trace.examples, steps, trace.made, trace.dev)
 
 
 @at("traces")
@@ -336,21 +331,12 @@ def documents_in_both_splits(sim: Simulation, now: str, strength: float) -> None
 
 def chunks_split_instead_of_documents(sim: Simulation, now: str, strength: float) -> None:
     if now == "traces":
-        import pyarrow.compute as pc
-
-        trace = sim.traces["chunks"]
-        ids = [str(int(doc) - sim.num_train) for doc in trace.dev["doc_id"].to_pylist()]
-        labels = {str(doc): int(sim.labels[doc]) for doc in range(sim.num_train)}
-        num = round(strength * len(ids))
-        dev = trace.dev.to_pylist()
-        for row, doc_id in zip(dev[:num], ids[:num]):
-            row["doc_id"], row["label_id"] = doc_id, labels[doc_id]
-        import pyarrow as pa
-
-        sim.traces["chunks"] = type(trace)(
-            trace.facts, trace.examples, trace.steps, trace.made, pa.Table.from_pylist(dev, schema=trace.dev.schema)
-        )
-        assert pc is not None
+        trace, rows = sim.traces["chunks"], sim.traces["chunks"].dev.to_pylist()
+        for row in rows[: round(strength * len(rows))]:
+            doc = int(row["doc_id"]) - sim.num_train
+            row |= {"doc_id": str(doc), "label_id": int(sim.labels[doc])}
+        dev = pa.Table.from_pylist(rows, schema=trace.dev.schema)
+        sim.traces["chunks"] = Trace(trace.facts, trace.examples, trace.steps, trace.made, dev)
 
 
 @at("head training")
@@ -373,6 +359,16 @@ def dev_labels_shuffled_before_noting(sim: Simulation, now: str, strength: float
     if now == "made":
         chosen = np.arange(sim.num_train, len(sim.labels))
         sim.labels[chosen] = sim.labels[sim.rng.permutation(chosen)]
+
+
+def dev_labels_shuffled_unsaid(sim: Simulation, now: str, strength: float) -> None:
+    """As dev_labels_shuffled_before_noting, where the chunk model's held-out chunks name no documents."""
+    dev_labels_shuffled_before_noting(sim, now, strength)
+    if now == "traces":
+        trace = sim.traces["chunks"]
+        nobody = pa.nulls(len(trace.dev), pa.string())
+        dev = trace.dev.set_column(0, trace.dev.schema.field("doc_id"), nobody)
+        sim.traces["chunks"] = Trace(trace.facts, trace.examples, trace.steps, trace.made, dev)
 
 
 @at("traces")
@@ -485,10 +481,8 @@ FAULTS: dict[str, Fault] = {
     "dev labels shuffled before noting": Fault(
         dev_labels_shuffled_before_noting, {"labels-changed"}, LONG | {"num_held_out": 80}
     ),
-    "dev labels shuffled before noting, chunks not noted": Fault(
-        dev_labels_shuffled_before_noting,
-        {"held-out-labels-shuffled"},
-        LONG | {"num_held_out": 80, "notes_chunks": False},
+    "dev labels shuffled before noting, documents of chunks not said": Fault(
+        dev_labels_shuffled_unsaid, {"held-out-labels-shuffled"}, LONG | {"num_held_out": 80}
     ),
     "class 0 counted for accuracy": Fault(class_0_counted_for_accuracy, {"accuracy-misread"}, {"num_held_out": 80}),
     "texts the same": Fault(texts_the_same, {"same-input-several-labels"}, {"notes_vectors": False, "most_chunks": 2}),

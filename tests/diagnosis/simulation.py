@@ -506,7 +506,7 @@ def healthy_world(seed: int) -> World:
         fewest_chunks=one(1, most),
         most_chunks=most,
         imbalance=one(0.0, 0.3, 1.0) if num_classes <= 3 < num_documents / 20 else one(0.0, 0.1),
-        chunk_epochs=one(1, 3, 6),
+        chunk_epochs=one(1, 3, 6, 40),
         head_epochs=one(1, 3, 10, 30),
         head_batch=one(3, 8, 32),
         rate=one(0.3, 1.0, 1.0, 2.0),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hierdoc.diagnosis import held_out, order, predictions, vectors
+from hierdoc.diagnosis import held_out, optimisation, order, predictions, vectors
 from hierdoc.diagnosis.checks import find, sort, weigh
 from hierdoc.diagnosis.evidence import Evidence, Run
 from hierdoc.diagnosis.findings import CAUSE, INFERRED, MEASURED, NOTE, PROVEN, SYMPTOM, Finding
@@ -87,6 +87,22 @@ def test_an_order_that_never_changes_and_is_no_order_by_label_is_a_note():
     assert note.weight == NOTE and note.evidence == ["head: the batches are the same in every epoch"]
     assert not [finding for finding in find(evidence) if finding.weight == CAUSE]
     assert order.never_shuffled(evidence_with()) is None
+
+
+@pytest.mark.parametrize(("mask_sum", "is_named"), [(1, False), (2, True)])
+def test_recurrent_weights_count_where_there_is_a_second_chunk(mask_sum: int, is_named: bool):
+    evidence = evidence_with()
+    head = evidence.documents
+    still = {"size": 600, "norm_before": 4.0, "norm_after": 4.0, "norm_of_change": 0.0, "is_constant_before": False}
+    weights = [
+        {**still, "name": "lstm/recurrent_kernel"},
+        {**still, "name": "dense", "size": 300, "norm_of_change": 1.0},
+    ]
+    examples = replace(head.examples, mask_sums=np.full(len(head.examples), mask_sum))
+    found = optimisation.weights_did_not_move(
+        replace(evidence, documents=replace(head, weights=weights, examples=examples), keep={})
+    )
+    assert (found is not None) == is_named
 
 
 def test_short_trainings_are_noted():
