@@ -101,18 +101,24 @@ def finetune_encoder(
     from hierdoc.learning.encoder import fit_softmax, train_encoder
     from hierdoc.learning.history import History
     from hierdoc.learning.seeds import seed_tensorflow
+    from hierdoc.learning.traces import TrainingTrace
 
     seed_tensorflow(seed)
     encoder = ENCODERS["bert"](source.config)
     weights = source.load_weights()
+    num_expected = 0 if weights is None else len(encoder.variables)
     if weights is not None:
         encoder.assign(weights, str(source.weights_path))
     history = History(stage.path / "history.jsonl")
-    num_classes, chunk_size = len(chunk.details["labels"]), chunk.parameters["chunk_size"]
+    labels, chunk_size = chunk.details["labels"], chunk.parameters["chunk_size"]
+    num_loaded = sum(name in encoder.variables for name in weights or ())
+    trace = TrainingTrace(stage.path, run, "chunks", labels, len(train.doc_ids), num_loaded, num_expected)
     fit = fit_softmax if epochs == 0 else train_encoder
     checkpoints = Checkpoints(stage.path, stage.note_time)
     with deterministic_ops(deterministic):
-        head, best_epoch, timings = fit(encoder, train, dev, num_classes, chunk_size, parameters, history, checkpoints)
+        head, best_epoch, timings = fit(
+            encoder, train, dev, len(labels), chunk_size, parameters, history, checkpoints, trace
+        )
     _save(stage, source, encoder, head, chunk)
     reading = next(reading for reading in history.epochs if reading["epoch"] == best_epoch)
     return stage.finish({"best_epoch": best_epoch, **reading}, timings)

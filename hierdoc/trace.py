@@ -19,7 +19,7 @@ import numpy as np
 from hierdoc.tracing import predictions, weights
 from hierdoc.tracing.keras_hooks import KerasHooks, StepLosses
 from hierdoc.tracing.notes import MOST_SHARE, Notes
-from hierdoc.tracing.record import dev_table
+from hierdoc.tracing.record import dev_table_of
 
 
 class Recorder(Notes, KerasHooks):
@@ -93,6 +93,6 @@ class Recorder(Notes, KerasHooks):
         if seen:
             probs = predictions.to_probs(np.concatenate(outputs))  # together: all are logits or none
             starts = np.cumsum([len(batch) for batch in seen])[:-1]
-            self._record.set_dev([dev_table(*pair) for pair in zip(seen, np.split(probs, starts), strict=True)])
+            self._record.set_dev([dev_table_of(*pair) for pair in zip(seen, np.split(probs, starts), strict=True)])
         if self._some_inputs is not None:
             self.probe(predict, (self._some_inputs,))

@@ -76,12 +76,14 @@ def train_sequence_head(
     from hierdoc.learning.checkpoints import Checkpoints
     from hierdoc.learning.head import train_head
     from hierdoc.learning.history import History
+    from hierdoc.learning.traces import TrainingTrace
 
     labels, dim = chunk.details["labels"], parents["embed"].details["dim"]
     history = History(stage.path / "history.jsonl")
     checkpoints = Checkpoints(stage.path, stage.note_time)
+    trace = TrainingTrace(stage.path, run, "documents", labels, len(train))
     with deterministic_ops(deterministic):
-        model, best_epoch, timings = train_head(train, dev, dim, len(labels), parameters, history, checkpoints)
+        model, best_epoch, timings = train_head(train, dev, dim, len(labels), parameters, history, checkpoints, trace)
     config = {
         "head": head,
         "dim": dim,

@@ -66,7 +66,9 @@ def encoded(keras: Any, corpus: Corpus, tmp_path_factory: pytest.TempPathFactory
     tokens = keras.layers.Embedding(150, DIM, mask_zero=True)(inputs)
     vectors = keras.layers.Dense(DIM, activation="tanh")(keras.layers.GlobalAveragePooling1D()(tokens))
     model = keras.Model(inputs, keras.layers.Dense(NUM_CLASSES, activation="softmax")(vectors))
-    model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy", metrics=["sparse_categorical_accuracy"])
+    model.compile(
+        keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy", metrics=["sparse_categorical_accuracy"]
+    )
     train, dev = corpus.of(range(NUM_TRAIN)), corpus.of(range(NUM_TRAIN, NUM_DOCUMENTS))
     of_chunk = corpus.labels[corpus.owners]
     recorder = Recorder(
@@ -145,6 +147,7 @@ def test_no_cause_is_found_where_nothing_is_wrong(keras: Any, corpus: Corpus, en
     assert chunks["data"] == "single chunks" and chunks["num_documents"] == NUM_DEV
 
 
+@pytest.mark.slow
 def test_a_little_noted_training_is_not_accused_either(keras: Any, corpus: Corpus, encoded: Encoded, tmp_path: Path):
     assert causes(train_head(keras, corpus, encoded, tmp_path, ids_said=False)) == []
 
@@ -159,6 +162,7 @@ def test_grouping_with_an_index_that_was_shuffled_is_named(
     assert causes(train_head(keras, corpus, encoded, tmp_path, groups=groups))[0] == "vectors-of-other-documents"
 
 
+@pytest.mark.slow
 def test_an_older_array_is_named(keras: Any, corpus: Corpus, encoded: Encoded, tmp_path: Path):
     older = np.random.default_rng(3).permutation(encoded.vectors)[:, ::-1].copy()
     groups = [older[corpus.owners == doc] for doc in range(NUM_DOCUMENTS)]
@@ -170,17 +174,20 @@ def test_a_generator_over_sorted_documents_is_named(keras: Any, corpus: Corpus, 
     assert causes(train_head(keras, corpus, encoded, tmp_path, order=order)) == ["sorted-by-label"]
 
 
+@pytest.mark.slow
 def test_classes_in_another_order_for_dev_are_named(keras: Any, corpus: Corpus, encoded: Encoded, tmp_path: Path):
     labels = corpus.labels.copy()
     labels[NUM_TRAIN:] = (labels[NUM_TRAIN:] + 1) % NUM_CLASSES
     assert causes(train_head(keras, corpus, encoded, tmp_path, labels=labels)) == ["held-out-label-order"]
 
 
+@pytest.mark.slow
 def test_steps_that_leave_documents_out_are_named(keras: Any, corpus: Corpus, encoded: Encoded, tmp_path: Path):
     folder = train_head(keras, corpus, encoded, tmp_path, steps=5, epochs=1, order=np.arange(NUM_TRAIN))
     assert causes(folder) == ["documents-never-seen"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rate", "code"), [(1e-6, "learning-rate-too-small"), (1.0, "learning-rate-too-large")])
 def test_a_wrong_learning_rate_is_named(
     rate: float, code: str, keras: Any, corpus: Corpus, encoded: Encoded, tmp_path: Path
@@ -188,5 +195,6 @@ def test_a_wrong_learning_rate_is_named(
     assert causes(train_head(keras, corpus, encoded, tmp_path, learning_rate=rate, epochs=10)) == [code]
 
 
+@pytest.mark.slow
 def test_padding_that_is_read_is_named(keras: Any, corpus: Corpus, encoded: Encoded, tmp_path: Path):
     assert "padding-attended" in causes(train_head(keras, corpus, encoded, tmp_path, masked=False))

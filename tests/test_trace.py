@@ -288,6 +288,10 @@ def test_a_block_that_raises_is_not_finished(tmp_path: Path):
         (lambda r: Recorder("t", "chunks", 2, dev=[]), "`dev` must be a function that returns batches"),
         (lambda r: next(r.watch([np.zeros((2, 3))])), "a watched batch must be a tuple (x, y), but is ndarray instead"),
         (lambda r: next(r.watch([(0, 1)], with_doc_ids=True)), "a watched batch must be a tuple (x, y, doc_ids)"),
+        (
+            lambda r: r.note_examples(np.zeros(600), token_ids=np.ones((700, 2))),
+            "`labels` must be of 188 examples as x is",
+        ),
         (lambda r: r.note_examples([1]), "give either `token_ids` or `vectors`"),
         (lambda r: r.note_examples([1], token_ids=[[1]], vectors=[[[1.0]]]), "give either `token_ids` or `vectors`"),
         (lambda r: r.note_examples([0, 1], token_ids=[[5, 6], [7]]), "`token_ids` must be one array: pad its rows"),
@@ -299,3 +303,16 @@ def test_what_can_not_be_noted_is_said(use: Any, said: str, tmp_path: Path):
     with pytest.raises(HierdocError) as refused:
         use(Recorder(tmp_path, "chunks", 2))
     assert str(refused.value).startswith(said)
+
+
+def test_large_arrays_are_noted_a_part_at_a_time(tmp_path: Path):
+    ids = np.arange(1, 1301)[:, None] * [[1, 1]]
+    recorder = Recorder(tmp_path, "chunks", 2)
+    recorder.note_examples(
+        np.arange(1300), doc_ids=np.arange(1300) // 10, chunk_index=np.arange(1300) % 10, token_ids=ids
+    )
+    recorder.save()
+    rows = read_trace(tmp_path).examples.to_pylist()
+    assert [row["label_id"] for row in rows] == list(range(1300))
+    assert (rows[1299]["doc_id"], rows[1299]["chunk_index"]) == ("129", [9])
+    assert rows[700]["hashes"] == hash_rows(ids[700:701]).tolist()

@@ -27,8 +27,8 @@ def rate_of(right: np.ndarray, doc_ids: np.ndarray | None, source: str) -> Rate 
 
 
 def last_reading(training: Training, names: Sequence[str]) -> float | None:
-    """Return the last epoch's number of the first of these names that it has and that is finite."""
-    for reading in reversed(training.readings):
+    """Return the number of the first of these names that the last epoch has, or the one whose weights were kept."""
+    for reading in reversed(training.readings[: training.kept_epoch or None]):
         for name in names:
             if isinstance(value := reading.get(name), (int, float)) and np.isfinite(value):
                 return float(value)

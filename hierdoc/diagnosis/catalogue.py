@@ -202,7 +202,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "padding-attended": Entry(
         "probabilities of the same example with more padding; if not probed, padded token ids without a mask",
-        f"a difference above {at.PROBE_FLOAT32:g} ({at.PROBE_BFLOAT16:g} in bfloat16)",
+        f"a difference above {at.PROBED:g}",
         "Give the model a mask (bert-for-tf2's mask_zero is False by default) and read no padded step.",
     ),
     "company-matters": Entry(

@@ -88,6 +88,7 @@ TAKES_LEARNING_AWAY = {
     "weights-vanished", "held-out-vectors-foreign", "vectors-out-of-scale", "accuracy-misread", "no-probabilities", "examples-empty",
     "tokens-unknown", "loss-not-finite",
 }  # fmt: skip
+FLATTERS = {"leak", "near-duplicates"}  # make an accuracy better than it is, and explain no chance
 _IDENTITIES = {
     "labels-out-of-range", "one-class-only", "vectors-not-finite", "vectors-constant", "vectors-never-made",
     "vectors-of-other-documents", "documents-merged", "several-labels", "labels-changed",
@@ -140,7 +141,7 @@ def weigh(found: Sequence[Finding]) -> list[Finding]:
     weighed = []
     for finding in found:
         explained = EXPLAINED_BY.get(finding.code, set()) & causes - {finding.code}
-        if finding.code == "unexplained" and causes & (TAKES_LEARNING_AWAY | set(EXPLAINED_BY)):
+        if finding.code == "unexplained" and causes - {"unexplained"} - FLATTERS:
             continue
         weighed.append(replace(finding, weight=SYMPTOM) if finding.weight == CAUSE and explained else finding)
     return weighed

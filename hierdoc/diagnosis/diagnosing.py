@@ -115,7 +115,11 @@ def _row(model: str, data: str, rate: Rate) -> dict[str, Any]:
 
 def _not_looked_at(evidence: Evidence) -> list[str]:
     """Return what the doctor had no data for, a line each."""
-    lines = []
+    lines = (
+        [f"what {name} had not done yet: it is not finished" for name in evidence.run.unfinished]
+        if evidence.run
+        else []
+    )
     if evidence.documents is None:
         lines.append("a document model: there is none here")
     if evidence.chunks is None:

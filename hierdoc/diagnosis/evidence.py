@@ -172,8 +172,8 @@ class Training:
         weights: what trace.json says of each trained array.
         probe: what trace.json says of it, or None.
         finished: whether it came to its end.
-        precision: float32, bfloat16, or None where unknown.
         has_trace: whether steps and examples were recorded.
+        kept_epoch: whose weights were kept; None for the last one's.
     """
 
     name: str
@@ -191,8 +191,8 @@ class Training:
     examples: Examples
     steps: Steps
     held_out: Predictions
-    precision: str | None = None
     has_trace: bool = True
+    kept_epoch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -206,8 +206,6 @@ class Run:
         splits, label_ids, near_duplicate: of each document, object, int64 and bool.
         num_chunks, num_dropped, num_tokens, num_unknown: of each document, int64.
         tfidf_svm_accuracy: on test, where evaluate has measured it.
-        majority_accuracy: likewise.
-        best_dev_chunk_accuracy: finetune's own reading of the epoch it kept.
     """
 
     out_of_date: Sequence[tuple[str, str]]
@@ -221,8 +219,6 @@ class Run:
     num_tokens: np.ndarray
     num_unknown: np.ndarray
     tfidf_svm_accuracy: float | None
-    majority_accuracy: float | None
-    best_dev_chunk_accuracy: float | None
 
 
 @dataclass(frozen=True)

@@ -205,7 +205,7 @@ def _fewer_than_cut(chunks: Training | None, documents: Training) -> tuple[str, 
     for doc_id, length in zip(
         documents.examples.doc_ids.tolist(), documents.examples.hashes.lengths.tolist(), strict=True
     ):
-        if doc_id in cut:
+        if doc_id in cut and length:
             used[doc_id] = max(used.get(doc_id, 0), length)
     shorter = {doc_id: cut[doc_id] - num for doc_id, num in used.items() if num < cut[doc_id]}
     if not shorter:

@@ -13,7 +13,7 @@ from hierdoc.diagnosis.accuracies import (
     train_labels,
 )
 from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Ragged, Training
-from hierdoc.diagnosis.findings import CAUSE, INFERRED, NOTE, SYMPTOM, Finding, few, percent, share
+from hierdoc.diagnosis.findings import CAUSE, INFERRED, MEASURED, NOTE, SYMPTOM, Finding, few, percent, share
 from hierdoc.diagnosis.labels import label_of_document
 from hierdoc.diagnosis.losses import memorised
 from hierdoc.diagnosis.statistics import at_least, shares
@@ -127,7 +127,7 @@ def near_duplicates(evidence: Evidence) -> Finding | None:
         return None
     lines = [f"{share(num, of, 'held-out documents')} are near-duplicates of training documents"]
     weight = CAUSE if num > NEAR_COPIES * of else NOTE
-    return Finding("near-duplicates", "Held-out documents are near-duplicates of training's", lines, weight)
+    return Finding("near-duplicates", "Held-out documents are near-duplicates of training's", lines, weight, MEASURED)
 
 
 def chunks_dropped(evidence: Evidence) -> Finding | None:

@@ -169,7 +169,7 @@ def label_of_document(examples: Examples | Predictions) -> dict[str, int]:
 def same_input_several_labels(evidence: Evidence) -> Finding | None:
     """Equal inputs with different labels, so many that no model could be right."""
     for training in evidence.trainings:
-        bound, num_equal, num = _best_possible(training)
+        bound, num_equal, num = best_possible(training)
         if bound < SAME_INPUT_BOUND:
             lines = [
                 f"{training.name}: {share(num_equal, num, 'examples')} share their input with one of another label",
@@ -179,7 +179,7 @@ def same_input_several_labels(evidence: Evidence) -> Finding | None:
     return None
 
 
-def _best_possible(training: Training) -> tuple[float, int, int]:
+def best_possible(training: Training) -> tuple[float, int, int]:
     """Return (the best training accuracy that equal inputs leave, how many examples are of such inputs, of how many)."""
     examples = training.examples
     counts: dict[bytes, dict[int, int]] = {}

@@ -138,7 +138,9 @@ def learning_rate_too_small(evidence: Evidence) -> Finding | None:
     """Enough steps, and weights that hardly moved, or a loss that is still on its way."""
     for training in reversed(evidence.trainings):
         course, movement = course_of(training), movement_of(training)
-        if course is None or movement is None or not course.by_step or course.num < FEWEST_STEPS or movement.most == 0:
+        if course is None or movement is None or not course.by_step or movement.most == 0:
+            continue
+        if _steps_kept(training) < FEWEST_STEPS:
             continue
         still_there = course.last > NOT_LEARNED * min(course.first, label_entropy(training))
         moved = movement.most if training.kind == "chunks" else min(movement.most, movement.whole)
@@ -168,11 +170,17 @@ def _is_spent(evidence: Evidence, training: Training) -> bool:
 
 def _is_slow(evidence: Evidence, training: Training, course: Course, movement: Movement) -> bool:
     """Return whether the weights move on too slowly, and there is more to learn."""
-    per_step = movement.whole / course.num
+    per_step = movement.whole / _steps_kept(training)
     if training.kind == "chunks":
         return per_step < SLOW_ENCODER and not learned(training)
     slow = movement.whole < SLOWLY_MOVED and per_step < SLOW_HEAD
     return slow and _still_falling(course) and _knows_less(evidence, training)
+
+
+def _steps_kept(training: Training) -> int:
+    """Return how many steps led to the weights that were kept."""
+    epochs = training.steps.epochs
+    return len(epochs) if training.kept_epoch is None else int((epochs <= training.kept_epoch).sum())
 
 
 def _still_falling(course: Course) -> bool:
@@ -199,6 +207,7 @@ def learning_rate_too_large(evidence: Evidence) -> Finding | None:
         ended_high = course.num >= FEWEST_STEPS and course.last > JUMPED * max(
             course.began, float(np.log(training.num_classes))
         )
+        ended_high = ended_high and (movement is None or movement.whole > MOVED_FAR_LOADED)
         moved, high = movement.whole if movement is not None else 0.0, ABOVE_FREQUENCIES * label_entropy(training)
         far = MOVED_FAR_LOADED if training.weights_loaded else MOVED_FAR
         if ended_high or moved > MOVED_TOO_FAR or (moved > far and course.last > high):

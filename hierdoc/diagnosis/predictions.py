@@ -25,27 +25,24 @@ from hierdoc.diagnosis.thresholds import (
     IMBALANCE,
     LOSS_APART,
     OVER_REPEAT,
-    PROBE_BFLOAT16,
-    PROBE_FLOAT32,
+    PROBED,
     SIGNIFICANT,
     SOFTMAX_ROOM,
     SURE,
 )
 
 
-def _probe(training: Training) -> tuple[dict[str, float | None], float]:
-    """Return (what the probe measured, the difference from which on it means something)."""
-    limit = PROBE_BFLOAT16 if training.precision == "bfloat16" else PROBE_FLOAT32
-    probe = training.probe or {}
-    return {key: probe.get(key) for key in ("company", "padding", "repeat")}, limit
+def _probe(training: Training) -> dict[str, float | None]:
+    """Return what the probe measured."""
+    return {key: (training.probe or {}).get(key) for key in ("company", "padding", "repeat")}
 
 
 def answers_by_chance(evidence: Evidence) -> Finding | None:
     """The same example gets another answer when it is asked again."""
     lines = []
     for training in evidence.trainings:
-        probe, limit = _probe(training)
-        if (probe["repeat"] or 0) > limit:
+        probe = _probe(training)
+        if (probe["repeat"] or 0) > PROBED:
             lines.append(f"{training.name}: asked twice, a probability differs by {probe['repeat']:.4f}")
     title = "Predictions depend on chance"
     return Finding("answers-by-chance", title, lines) if lines else None
@@ -55,10 +52,10 @@ def padding_attended(evidence: Evidence) -> Finding | None:
     """Padding changes the answer; or token ids are padded and no mask is given."""
     lines, directness = [], PROVEN
     for training in evidence.trainings:
-        probe, limit = _probe(training)
+        probe = _probe(training)
         difference = probe["padding"]
         if difference is not None:
-            if difference > max(limit, OVER_REPEAT * (probe["repeat"] or 0)):
+            if difference > max(PROBED, OVER_REPEAT * (probe["repeat"] or 0)):
                 lines.append(f"{training.name}: padded further, a probability differs by {difference:.4f}")
             continue
         padded, num = _padded_without_mask(training)
@@ -84,8 +81,8 @@ def company_matters(evidence: Evidence) -> Finding | None:
     """The answer depends on the other examples of the batch, and padding is not why."""
     lines = []
     for training in evidence.trainings:
-        probe, limit = _probe(training)
-        noise = max(limit, OVER_REPEAT * (probe["repeat"] or 0), OVER_REPEAT * (probe["padding"] or 0))
+        probe = _probe(training)
+        noise = max(PROBED, OVER_REPEAT * (probe["repeat"] or 0), OVER_REPEAT * (probe["padding"] or 0))
         if (probe["company"] or 0) > noise:
             lines.append(f"{training.name}: in another batch, a probability differs by {probe['company']:.4f}")
     return Finding("company-matters", "Predictions depend on the rest of the batch", lines) if lines else None
@@ -216,6 +213,9 @@ def at_chance(evidence: Evidence) -> Finding | None:
         if rate is not None and is_at_chance(evidence, training):
             rates = ", ".join(f"{name} {percent(value)}" for name, value in guessing_rates(evidence, training).items())
             lines.append(f"{training.name}: {percent(rate.accuracy)} on held-out data; guessing: {rates}")
+    svm = evidence.run.tfidf_svm_accuracy if evidence.run is not None else None
+    if lines and svm is not None:
+        lines.append(f"TF-IDF + linear SVM on test: {percent(svm)}")
     return Finding("at-chance", "Held-out accuracy is that of guessing", lines, SYMPTOM) if lines else None
 
 

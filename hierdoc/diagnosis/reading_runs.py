@@ -43,12 +43,9 @@ def read_run(folder: Path) -> list[Evidence]:
     run = _run_facts(names, finished, documents)
     made = _read_vectors(finished["embed"], documents, labels) if "embed" in finished else None
     common = (chunk, documents, labels, finished)
-    precision = finished["embed"].parameters["precision"] if "embed" in finished else None
     chunks = _read_training(folder, "finetune", "chunks", *common) if "finetune" in names else None
     heads = [name for name in names if name.startswith("heads/")]
     trainings = [_read_training(folder, name, "documents", *common) for name in heads] or [None]
-    if chunks is not None and precision is not None:
-        chunks = _with(chunks, precision=precision)
     return [Evidence(chunks, training, made, run) for training in trainings]
 
 
@@ -91,7 +88,6 @@ def _run_facts(names: list[str], finished: dict[str, store.FinishedStage], docum
     numbers = {
         name: documents[name].to_numpy().astype(np.int64) for name in DOCUMENT_COLUMNS if name.startswith("num_")
     }
-    finetune = finished.get("finetune")
     return Run(
         out_of_date=out_of_date,
         unfinished=[name for name in names if name not in finished],
@@ -100,8 +96,6 @@ def _run_facts(names: list[str], finished: dict[str, store.FinishedStage], docum
         label_ids=_document_labels(documents, finished["chunk"].details["labels"]),
         near_duplicate=np.zeros(len(documents), bool) if near is None else near,
         tfidf_svm_accuracy=measured.get("tfidf_svm_accuracy"),
-        majority_accuracy=measured.get("majority_accuracy"),
-        best_dev_chunk_accuracy=finetune.details.get("dev_chunk_accuracy") if finetune else None,
         **numbers,
     )
 
@@ -152,7 +146,8 @@ def _read_training(
         training = _with(training, readings=training.readings or _read_history(path))
         known = set(training.held_out.splits.tolist())
         others = [part for part in measured if part.splits[0] not in known]
-        return _with(training, held_out=traces.join_predictions([training.held_out, *others]))
+        kept = finished[name].details.get("best_epoch") if name in finished else None
+        return _with(training, held_out=traces.join_predictions([training.held_out, *others]), kept_epoch=kept)
     stage = finished.get(name)
     return Training(
         name=name,
@@ -171,6 +166,7 @@ def _read_training(
         steps=traces.no_steps(),
         held_out=traces.join_predictions(measured),
         has_trace=False,
+        kept_epoch=stage.details.get("best_epoch") if stage is not None else None,
     )
 
 

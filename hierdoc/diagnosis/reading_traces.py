@@ -41,7 +41,8 @@ def evidence_of(traces: dict[str, Trace]) -> list[Evidence]:
         HierdocError: a trace says what can't be.
     """
     trainings = {name: training_of(name, trace) for name, trace in traces.items()}
-    made = {name: vectors_of(trace.made) for name, trace in traces.items() if len(trace.made)}
+    noted = {name: vectors_of(trace.made) for name, trace in traces.items()}
+    made = {name: vectors for name, vectors in noted.items() if len(vectors)}
     chunks = [training for training in trainings.values() if training.kind == "chunks"]
     documents = [training for training in trainings.values() if training.kind == "documents"]
     found = []
@@ -110,7 +111,8 @@ def predictions_of(table: pa.Table, split: str) -> Predictions:
 
 
 def vectors_of(table: pa.Table) -> Vectors:
-    """Return the vectors that a trace says were made."""
+    """Return the vectors that a trace says were made; those without a hash are left out."""
+    table = table.filter(table["hash"].is_valid())
     sketches = ragged_of(table["sketch"])
     size = int(sketches.lengths.max(initial=0))
     values = None
@@ -122,7 +124,7 @@ def vectors_of(table: pa.Table) -> Vectors:
         chunk_index=integers_of(table["chunk_index"]),
         label_ids=integers_of(table["label_id"]),
         predicted=integers_of(table["predicted"]),
-        hashes=table["hash"].fill_null(0).to_numpy(),
+        hashes=table["hash"].to_numpy(),
         values=values,
     )
 

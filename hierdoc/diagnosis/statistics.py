@@ -79,6 +79,22 @@ def entropy(ids: np.ndarray) -> float:
     return float(-(found * np.log(found)).sum())
 
 
+def strays(counts: np.ndarray, usual: np.ndarray) -> float:
+    """Return how many standard deviations the chi-square of counts is above what the usual shares give.
+
+    By the cube root (Wilson and Hilferty 1931). Classes that are never usual are left out.
+
+    Args:
+        counts: float (C,).
+        usual: float (C,), shares.
+    """
+    known = usual > 0
+    expected = usual[known] * counts.sum()
+    free = max(1, int(known.sum()) - 1)
+    square = float(((counts[known] - expected) ** 2 / np.maximum(expected, 1e-12)).sum())
+    return ((square / free) ** (1 / 3) - (1 - 2 / (9 * free))) / math.sqrt(2 / (9 * free))
+
+
 def standing(observed: float, draw: Callable[[np.random.Generator], float]) -> tuple[float, float]:
     """Return (the mean of what chance gives, how many standard deviations `observed` is above it).
 

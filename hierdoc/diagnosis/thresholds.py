@@ -18,8 +18,9 @@ UNSEEN_SHARE = 0.05  # of held-out documents: those of classes without training 
 SAME_INPUT_BOUND = 0.9  # the best accuracy that equal inputs with several labels leave; healthy copies leave more
 RENAMED_RIGHT = 0.7  # of the way from 1/C to what the chunk model or the vectors give: where a true renaming leads
 PAIRING_GAP = 0.1  # below the chunk model's held-out accuracy: on training vectors it should be above it, not below
-READING_GAP = 0.1  # below training's own last reading, which is a running mean with dropout, and so rather too low
-OTHER_CLASSES = 0.35  # of the wrong classes of stored vectors stray from the labels' frequencies: another encoder's
+READING_GAP = 0.05  # below training's own last reading, which is a running mean with dropout, and so rather too low
+OTHER_CLASSES = 0.2  # of the wrong classes of stored vectors stray from the labels' frequencies: another encoder's
+OTHER_CLASSES_Z = 3.0  # standard deviations of their chi-square; it only decides which of three causes is named
 PAIRING_HALF = 0.5  # of the way from chance to the chunk model's accuracy: a probe of sound pairs goes further
 PROBE_PER_CLASS = 8  # documents of a class: with fewer, a probe in 16 dimensions fails on sound pairs as well
 GOOD_CHUNKS = 0.2  # of the way from chance to 1: a chunk model must be so good before its vectors prove anything
@@ -73,8 +74,7 @@ SURE = 0.9  # the middle answer of a model whose loss can't fall is driven above
 AT_THE_BOUND = 0.2  # of the answers stand there; where a bound does not bind, they spread
 
 # Predictions
-PROBE_FLOAT32 = 1e-3  # of a probability: float32 differs by 1e-5, and by 1e-4 where a softmax is sharp
-PROBE_BFLOAT16 = 3e-2  # what the house allows bfloat16 is 1e-2
+PROBED = 2e-3  # of a probability: float32 differs by 1e-5, by 1e-4 where a softmax is sharp, float16 by 1e-3
 OVER_REPEAT = 3.0  # times what asking again gives: company and padding must differ by more to be blamed
 CONSTANT_ANSWER = 0.99  # of the held-out documents get one class
 FEWEST_OTHERS = 10  # held-out documents of other classes, before answering the majority class only means something

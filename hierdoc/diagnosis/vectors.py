@@ -10,6 +10,7 @@ from hierdoc.diagnosis.accuracies import held_out_rate, rate_of
 from hierdoc.diagnosis.evidence import UNKNOWN, Evidence
 from hierdoc.diagnosis.findings import CAUSE, MEASURED, NOTE, SYMPTOM, Finding, percent, share
 from hierdoc.diagnosis.identity import training_vectors
+from hierdoc.diagnosis.labels import best_possible
 from hierdoc.diagnosis.losses import broke
 from hierdoc.diagnosis.pairing import OTHER_FREQUENCIES, VECTORS, answers_elsewhere, broken_pairs
 from hierdoc.diagnosis.pairs import held_out_features, training_features
@@ -22,6 +23,7 @@ from hierdoc.diagnosis.thresholds import (
     HUGE_NORM,
     OUTSIDE,
     PAIRING_GAP,
+    SAME_INPUT_BOUND,
     SAME_VECTOR_SHARE,
     SEPARATE,
     SIGNIFICANT,
@@ -65,11 +67,17 @@ def vectors_constant(evidence: Evidence) -> Finding | None:
         _, counts = np.unique(hashes, return_counts=True)
         if spread <= CONSTANT_SPREAD * size:
             lines = [f"vectors {name}: they differ by {spread:.1e}, and are {size:.3g} long"]
-            return Finding("vectors-constant", "All vectors are the same", lines)
+            return Finding("vectors-constant", "All vectors are the same", lines, _of_equal_texts(evidence))
         if counts.max() > SAME_VECTOR_SHARE * len(hashes):
             lines = [f"{share(int(counts.max()), len(hashes), f'vectors {name}')} are one and the same"]
-            return Finding("vectors-constant", "Most vectors are the same", lines)
+            return Finding("vectors-constant", "Most vectors are the same", lines, _of_equal_texts(evidence))
     return None
+
+
+def _of_equal_texts(evidence: Evidence) -> str:
+    """Return the weight of equal vectors: a symptom where the chunks that they were made from are equal already."""
+    texts_are_equal = evidence.chunks is not None and best_possible(evidence.chunks)[0] < SAME_INPUT_BOUND
+    return SYMPTOM if texts_are_equal else CAUSE
 
 
 def vectors_out_of_scale(evidence: Evidence) -> Finding | None:
@@ -124,7 +132,7 @@ def _known_otherwise(evidence: Evidence) -> list[str]:
     if stored is None or stored.below(rate.accuracy - PAIRING_GAP) >= SIGNIFICANT:
         return []
     renamed = find_renaming(labels, predicted).after >= rate.accuracy - PAIRING_GAP
-    if renamed or not answers_elsewhere(predicted, labels):
+    if renamed or not answers_elsewhere(predicted, labels, held_out.doc_ids[known].astype(str)):
         return []
     return [
         f"chunk model on held-out chunks: {percent(rate.accuracy)} ({rate.source}); on their stored vectors: "

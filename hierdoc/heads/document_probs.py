@@ -18,20 +18,33 @@ from hierdoc.sequences.grouping import DocumentVectors
 from hierdoc.stages.files import write_json
 from hierdoc.stages.weights import load_weights, save_weights
 
+Logits = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-def compile_head(model: Any, num_classes: int) -> Callable[[DocumentVectors], np.ndarray]:
-    """Return a function of B documents that returns the head's probabilities, float32 (B, C), in their order.
 
-    It computes with the model's weights as they are at each call. A document's own length decides of how many rows its
-    batch is, so that its probabilities are the same bits in any company.
+def compile_logits(model: Any) -> Logits:
+    """Return a function of vectors float32 (B, S, D) and mask bool (B, S) that returns the head's logits, float32 (B, C).
+
+    It computes with the model's weights as they are at each call.
     """
     tf = compat.load_tensorflow()
     graph = tf.function(model, autograph=False, reduce_retracing=True)
+    return lambda vectors, mask: graph([tf.constant(vectors), tf.constant(mask)], training=False).numpy()
+
+
+def compile_head(
+    model: Any, num_classes: int, logits_of: Logits | None = None
+) -> Callable[[DocumentVectors], np.ndarray]:
+    """Return a function of B documents that returns the head's probabilities, float32 (B, C), in their order.
+
+    It computes by `logits_of`, as `compile_logits` makes it of `model`. A document's own length decides of how many rows
+    its batch is, so that its probabilities are the same bits in any company.
+    """
+    logits_of = logits_of or compile_logits(model)
 
     def document_probs(documents: DocumentVectors) -> np.ndarray:
         probs = np.empty((len(documents), num_classes), np.float32)
         for batch in batches_in_order(documents):
-            logits = graph([tf.constant(batch.vectors), tf.constant(batch.mask)], training=False).numpy()
+            logits = logits_of(batch.vectors, batch.mask)
             probs[batch.members] = softmax(logits[: len(batch.members)].astype(np.float64)).astype(np.float32)
         return probs
 

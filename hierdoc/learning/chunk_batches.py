@@ -10,6 +10,7 @@ import numpy as np
 from hierdoc.engines.token_batches import bucket_lengths, bucket_of, pad_tokens
 from hierdoc.learning.loop import LabelledBatch
 from hierdoc.learning.seeds import generator
+from hierdoc.sequences.reading import TrainingChunks
 
 CHUNKS_PER_STEP = 16
 
@@ -42,24 +43,22 @@ def plan_epoch(
 
 
 def make_batches(
-    plan: Sequence[tuple[int, np.ndarray]], rows: Sequence[np.ndarray], label_ids: np.ndarray, class_weights: np.ndarray
+    plan: Sequence[tuple[int, np.ndarray]], chunks: TrainingChunks, class_weights: np.ndarray
 ) -> list[Callable[[], LabelledBatch]]:
     """Return a function for each step of `plan` that makes its batch.
 
     Args:
         plan: from `plan_epoch`.
-        rows: the token ids of all N chunks, int32 (T_n,) each.
-        label_ids: int32 (N,).
+        chunks: the N chunks that there are.
         class_weights: float32 (C,).
     """
-    return [functools.partial(_make_batch, length, members, rows, label_ids, class_weights) for length, members in plan]
+    return [functools.partial(_make_batch, length, members, chunks, class_weights) for length, members in plan]
 
 
-def _make_batch(
-    length: int, members: np.ndarray, rows: Sequence[np.ndarray], label_ids: np.ndarray, class_weights: np.ndarray
-) -> LabelledBatch:
-    inputs = pad_tokens([rows[index] for index in members], CHUNKS_PER_STEP, length)
+def _make_batch(length: int, members: np.ndarray, chunks: TrainingChunks, class_weights: np.ndarray) -> LabelledBatch:
+    inputs = pad_tokens([chunks.rows[index] for index in members], CHUNKS_PER_STEP, length)
     labels, weights = np.zeros(CHUNKS_PER_STEP, np.int32), np.zeros(CHUNKS_PER_STEP, np.float32)
-    labels[: len(members)] = label_ids[members]
-    weights[: len(members)] = class_weights[label_ids[members]]
-    return LabelledBatch(inputs, labels, weights)
+    labels[: len(members)] = chunks.label_ids[members]
+    weights[: len(members)] = class_weights[chunks.label_ids[members]]
+    doc_ids = [chunks.doc_ids[document] for document in chunks.document_of[members].tolist()]
+    return LabelledBatch(inputs, labels, weights, doc_ids, list(chunks.chunk_index[members, None]))

@@ -10,16 +10,20 @@ import numpy as np
 from hierdoc.encoders import compat
 from hierdoc.engines.precision import in_precision
 from hierdoc.engines.tensorflow import Encode, build_engine, encode_chunks
+from hierdoc.engines.token_batches import pad_tokens
 from hierdoc.learning import loop
 from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.chunk_batches import make_batches, plan_epoch
 from hierdoc.learning.history import History
 from hierdoc.learning.schedules import warmup_linear
+from hierdoc.learning.traces import HeldOut, TrainingTrace, spread
 from hierdoc.objectives import classification
 from hierdoc.progress import bar, say
 from hierdoc.sequences.reading import TrainingChunks
+from hierdoc.tracing.batches import Batch
 
 CHUNKS_PER_PART = 2048  # are encoded between two looks at whether a checkpoint is due
+PROBED = 4  # chunks, each of them five times: what takes a head no time takes an encoder some
 
 
 def train_encoder(
@@ -31,6 +35,7 @@ def train_encoder(
     parameters: dict[str, Any],
     history: History,
     checkpoints: Checkpoints,
+    trace: TrainingTrace | None = None,
 ) -> tuple[dict[str, np.ndarray], int, dict[str, float]]:
     """Train the encoder and a chunk head; leave the weights of the best epoch on dev in the encoder.
 
@@ -42,6 +47,7 @@ def train_encoder(
             chunks_per_document, class_weight.
         history: gets a line for each epoch.
         checkpoints: what an interrupted training left, and where this one leaves the same.
+        trace: gets what each step saw and what came of it, and is saved.
 
     Returns:
         the chunk head's arrays, the best epoch from 1, and rates for timings.json.
@@ -70,6 +76,8 @@ def train_encoder(
         with bar("dev", "chunks", len(dev.rows)) as progress:
             vectors = encode_chunks(encode, dev.rows, chunk_size, encoder.dim, progress)
         probs = classification.chunk_probs(vectors, head.arrays())
+        if trace:
+            trace.note_dev(probs)
         accuracy, loss = classification.accuracy_and_loss(probs, dev.label_ids)
         return {"dev_chunk_accuracy": accuracy, "dev_chunk_loss": loss}
 
@@ -80,7 +88,7 @@ def train_encoder(
     with in_precision(parameters["precision"]):
         outcome = loop.train(
             loop.make_trained(forward, variables, optimizer, parameters["seed"], trace_each_shape=True),
-            batches_of=lambda epoch: make_batches(plans[epoch], train.rows, train.label_ids, weights),
+            batches_of=lambda epoch: make_batches(plans[epoch], train, weights),
             read_dev=read_dev,
             better=lambda new, best: new["dev_chunk_accuracy"] > best["dev_chunk_accuracy"],
             history=history,
@@ -89,7 +97,11 @@ def train_encoder(
             patience=None,
             description="finetune",
             unit="chunks",
+            trace=trace,
         )
+    if trace:
+        trace.probe(lambda inputs: head(encoder(*map(tf.constant, inputs))), _for_probe(dev))
+        trace.save(history.epochs, _held_out(dev), finished=True)
     return head.arrays(), outcome.best_epoch, {"train_chunks_per_second": round(outcome.examples_per_second, 2)}
 
 
@@ -102,10 +114,12 @@ def fit_softmax(
     parameters: dict[str, Any],
     history: History,
     checkpoints: Checkpoints,
+    trace: TrainingTrace | None = None,
 ) -> tuple[dict[str, np.ndarray], int, dict[str, float]]:
     """Fit the chunk head by logistic regression on the vectors of the encoder as it is; see `train_encoder`.
 
-    scikit-learn's, on standardised vectors, with its default regularisation; the epoch returned is 0.
+    scikit-learn's, on standardised vectors, with its default regularisation; the epoch returned is 0. The trace has all
+    examples and no steps.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
@@ -126,9 +140,13 @@ def fit_softmax(
         "kernel": kernel.astype(np.float32),
         "bias": (intercepts - scaler.mean_ @ kernel).astype(np.float32),
     }
-    accuracy, loss = classification.accuracy_and_loss(classification.chunk_probs(dev_vectors, head), dev.label_ids)
+    probs = classification.chunk_probs(dev_vectors, head)
+    accuracy, loss = classification.accuracy_and_loss(probs, dev.label_ids)
     history.add({"epoch": 0, "dev_chunk_accuracy": accuracy, "dev_chunk_loss": loss})
     say(f"finetune 0/0: dev_chunk_accuracy {accuracy:.4f} with the encoder as it is")
+    if trace:
+        _note_fitted(trace, train, probs)
+        trace.save(history.epochs, _held_out(dev), finished=True)
     return head, 0, {}
 
 
@@ -144,3 +162,23 @@ def _encode_in_parts(
             if checkpoints.is_due():
                 checkpoints.save({}, {"vectors": np.concatenate(parts)})
     return np.concatenate(parts)
+
+
+def _held_out(dev: TrainingChunks) -> HeldOut:
+    return HeldOut([dev.doc_ids[document] for document in dev.document_of.tolist()], dev.label_ids, dev.rows)
+
+
+def _for_probe(dev: TrainingChunks) -> tuple[np.ndarray, np.ndarray]:
+    members = spread(dev.lengths, PROBED, int(dev.lengths.max()))
+    return pad_tokens([dev.rows[member] for member in members], len(members), int(dev.lengths[members].max()))
+
+
+def _note_fitted(trace: TrainingTrace, train: TrainingChunks, dev_probs: np.ndarray) -> None:
+    for begin in range(0, len(train.rows), CHUNKS_PER_PART):
+        part = slice(begin, begin + CHUNKS_PER_PART)
+        token_ids, mask = pad_tokens(train.rows[part], len(train.rows[part]), int(train.lengths[part].max()))
+        doc_ids = [train.doc_ids[document] for document in train.document_of[part].tolist()]
+        index = list(train.chunk_index[part, None])
+        trace.add_examples(Batch(token_ids, mask, train.label_ids[part], True, doc_ids, index))
+    trace.note_dev(dev_probs)
+    trace.keep_dev()

@@ -9,16 +9,19 @@ import numpy as np
 
 from hierdoc.encoders import compat
 from hierdoc.heads import HEADS
-from hierdoc.heads.document_probs import compile_head
+from hierdoc.heads.document_probs import Logits, compile_head, compile_logits
 from hierdoc.learning import loop
 from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.history import History
 from hierdoc.learning.seeds import generator, seed_tensorflow
+from hierdoc.learning.traces import HeldOut, TrainingTrace, spread
 from hierdoc.objectives.classification import accuracy_and_loss
 from hierdoc.sequences import batches
+from hierdoc.sequences.grouping import DocumentVectors
 from hierdoc.sequences.reading import LabelledDocuments
 
 PATIENCE = 5
+PROBED, LONGEST_PROBED = 8, 64  # documents, and chunks of one
 
 
 def train_head(
@@ -29,6 +32,7 @@ def train_head(
     parameters: dict[str, Any],
     history: History,
     checkpoints: Checkpoints,
+    trace: TrainingTrace | None = None,
 ) -> tuple[Any, int, dict[str, float]]:
     """Return (the head with the weights of its best epoch on dev, that epoch from 1, rates for timings.json).
 
@@ -38,25 +42,25 @@ def train_head(
         parameters: train_head's: head, epochs, learning_rate, seed.
         history: gets a line for each epoch.
         checkpoints: what an interrupted training left, and where this one leaves the same.
+        trace: gets what each step saw and what came of it, and is saved.
     """
     tf = compat.load_tensorflow()
     seed_tensorflow(parameters["seed"])
     model = HEADS[parameters["head"]](dim, num_classes)
-    document_probs = compile_head(model, num_classes)
+    logits_of = compile_logits(model)
+    document_probs = compile_head(model, num_classes, logits_of)
     optimizer = tf.keras.optimizers.Adam(parameters["learning_rate"], epsilon=1e-7)
-
-    def make(members: np.ndarray) -> loop.LabelledBatch:
-        batch = batches.make_batch(train.documents, members)
-        label_ids, weights = np.zeros(len(batch.mask), np.int32), np.zeros(len(batch.mask), np.float32)
-        label_ids[: len(members)], weights[: len(members)] = train.label_ids[members], 1
-        return loop.LabelledBatch((batch.vectors, batch.mask), label_ids, weights)
 
     def batches_of(epoch: int) -> list[Any]:
         rng = generator(parameters["seed"], "head epoch", epoch)
-        return [functools.partial(make, members) for members in batches.plan_epoch(train.documents.num_chunks, rng)]
+        plan = batches.plan_epoch(train.documents.num_chunks, rng)
+        return [functools.partial(_make_batch, train, members) for members in plan]
 
     def read_dev() -> dict[str, float]:
-        accuracy, loss = accuracy_and_loss(document_probs(dev.documents), dev.label_ids)
+        probs = document_probs(dev.documents)
+        if trace:
+            trace.note_dev(probs)
+        accuracy, loss = accuracy_and_loss(probs, dev.label_ids)
         return {"dev_accuracy": accuracy, "dev_loss": loss}
 
     outcome = loop.train(
@@ -76,5 +80,38 @@ def train_head(
         patience=PATIENCE,
         description=parameters["head"],
         unit="documents",
+        trace=trace,
     )
+    if trace:
+        trace.probe(functools.partial(_logits_in_full_batch, logits_of), _for_probe(dev.documents))
+        trace.save(history.epochs, _held_out(dev), finished=True)
     return model, outcome.best_epoch, {"documents_per_second": round(outcome.examples_per_second, 1)}
+
+
+def _make_batch(train: LabelledDocuments, members: np.ndarray) -> loop.LabelledBatch:
+    batch = batches.make_batch(train.documents, members)
+    label_ids, weights = np.zeros(len(batch.mask), np.int32), np.zeros(len(batch.mask), np.float32)
+    label_ids[: len(members)], weights[: len(members)] = train.label_ids[members], 1
+    doc_ids = [train.documents.doc_ids[member] for member in members.tolist()]
+    chunk_index = [np.arange(length, dtype=np.int32) for length in train.documents.num_chunks[members].tolist()]
+    return loop.LabelledBatch((batch.vectors, batch.mask), label_ids, weights, doc_ids, chunk_index)
+
+
+def _held_out(dev: LabelledDocuments) -> HeldOut:
+    rows = np.split(dev.documents.vectors, dev.documents.starts[1:-1])
+    return HeldOut(dev.documents.doc_ids, dev.label_ids, rows)
+
+
+def _for_probe(documents: DocumentVectors) -> tuple[np.ndarray, np.ndarray]:
+    members = spread(documents.num_chunks, PROBED, LONGEST_PROBED)
+    batch = batches.make_batch(documents, members, num_rows=len(members))
+    return batch.vectors, batch.mask
+
+
+def _logits_in_full_batch(logits_of: Logits, inputs: list[np.ndarray]) -> np.ndarray:
+    """Return logits of [vectors (B, S, D), mask (B, S)], with rows that only fill up: as predictions are made."""
+    vectors, mask = inputs
+    num_rows = max(len(mask), int(batches.rows_for(np.asarray([mask.shape[1]]))[0]))
+    padded, real = np.zeros((num_rows, *vectors.shape[1:]), np.float32), np.zeros((num_rows, mask.shape[1]), bool)
+    padded[: len(mask)], real[: len(mask)], real[len(mask) :, 0] = vectors, mask, True
+    return logits_of(padded, real)[: len(mask)]

@@ -14,8 +14,13 @@ from hierdoc.encoders import compat
 from hierdoc.errors import HierdocFailure
 from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.history import History
+from hierdoc.learning.traces import TrainingTrace
 from hierdoc.objectives.classification import weighted_loss
 from hierdoc.progress import bar, say
+from hierdoc.tracing.batches import Batch
+from hierdoc.tracing.weights import rate_now
+
+_OF_TRACE = "trace-"  # what the names of a trace's arrays in a checkpoint begin with
 
 
 @dataclass(frozen=True)
@@ -25,16 +30,26 @@ class LabelledBatch:
     Attributes:
         inputs: the model's arguments: arrays whose first axis is N.
         label_ids: int32 (N,).
-        weights: float32 (N,); 0 for rows that only fill up the batch.
+        weights: float32 (N,); 0 for rows that only fill up the batch, which are the last.
+        doc_ids: of the other rows, the examples.
+        chunk_index: int32 arrays, of the examples' chunks in their order.
     """
 
     inputs: tuple[np.ndarray, ...]
     label_ids: np.ndarray
     weights: np.ndarray
+    doc_ids: Sequence[str] = ()
+    chunk_index: Sequence[np.ndarray] = ()
 
     @property
     def num_examples(self) -> int:
         return int((self.weights > 0).sum())
+
+    def examples(self) -> Batch:
+        """Return the examples as a trace takes them; the inputs are token ids or vectors, and their mask."""
+        values, mask = self.inputs
+        num = len(self.doc_ids)
+        return Batch(values[:num], mask[:num], self.label_ids[:num], True, self.doc_ids, self.chunk_index)
 
 
 @dataclass(frozen=True)
@@ -58,11 +73,13 @@ class Trained:
         variables: the model's, those that the best epoch is to leave behind.
         optimizer_variables: all that the optimizer remembers.
         take_step: called with a batch and the number of the step, from 0; takes it and returns the loss.
+        optimizer: a tf-keras optimizer.
     """
 
     variables: Sequence[Any]
     optimizer_variables: Sequence[Any]
     take_step: Callable[[LabelledBatch, int], float]
+    optimizer: Any = None
 
 
 def make_trained(
@@ -102,7 +119,7 @@ def make_trained(
         apply(gradients)
         return float(loss)
 
-    return Trained(list(variables), list(optimizer.variables), take_step)
+    return Trained(list(variables), list(optimizer.variables), take_step, optimizer)
 
 
 @dataclass
@@ -129,15 +146,17 @@ class _Standing:
     epoch_seconds: float = 0.0
     kept: list[np.ndarray] = field(default_factory=list)
 
-    def save(self, checkpoints: Checkpoints, trained: Trained) -> None:
+    def save(self, checkpoints: Checkpoints, trained: Trained, trace: TrainingTrace | None) -> None:
         facts = {key: value for key, value in vars(self).items() if key != "kept"}
         arrays = {f"kept-{at}": value for at, value in enumerate(self.kept)}
+        if trace:
+            arrays |= {_OF_TRACE + name: array for name, array in trace.state().items()}
         for name, variables in (("variable", trained.variables), ("optimizer", trained.optimizer_variables)):
             arrays |= {f"{name}-{at}": variable.numpy() for at, variable in enumerate(variables)}
         checkpoints.save(facts, arrays)
 
     @classmethod
-    def load(cls, checkpoints: Checkpoints, trained: Trained) -> _Standing | None:
+    def load(cls, checkpoints: Checkpoints, trained: Trained, trace: TrainingTrace | None) -> _Standing | None:
         stored = checkpoints.load()
         if stored is None:
             return None
@@ -145,6 +164,9 @@ class _Standing:
         for name, variables in (("variable", trained.variables), ("optimizer", trained.optimizer_variables)):
             for at, variable in enumerate(variables):
                 variable.assign(arrays[f"{name}-{at}"])
+        if trace:
+            names = [name for name in arrays if name.startswith(_OF_TRACE)]
+            trace.restore({name.removeprefix(_OF_TRACE): arrays[name] for name in names})
         num_kept = len(trained.variables) if facts["best_epoch"] else 0
         return cls(**facts, kept=[arrays[f"kept-{at}"] for at in range(num_kept)])
 
@@ -160,6 +182,7 @@ def train(
     patience: int | None,
     description: str,
     unit: str,
+    trace: TrainingTrace | None = None,
 ) -> Outcome:
     """Train for up to `num_epochs` and leave in the variables the weights of the best epoch on dev.
 
@@ -176,18 +199,21 @@ def train(
         num_epochs: the most epochs.
         patience: stop after so many epochs without a better one; None never stops early.
         description, unit: for the progress bar.
+        trace: is told of each step; `read_dev` tells it of dev. It is left to be saved, but for a loss that is not finite.
 
     Raises:
         HierdocFailure: the loss is not finite.
     """
-    now = _Standing.load(checkpoints, trained)
+    if trace:
+        trace.begin(trained.variables, trained.optimizer)
+    now = _Standing.load(checkpoints, trained, trace)
     if now is None:
         now = _Standing()
     else:
         say(f"{description}: goes on from step {now.num_steps}, in epoch {len(now.epochs) + 1}")
     history.restore(now.epochs)
     while len(now.epochs) < num_epochs and (patience is None or len(now.epochs) - now.best_epoch < patience):
-        _train_epoch(now, trained, batches_of(len(now.epochs)), checkpoints, num_epochs, description, unit)
+        _train_epoch(now, trained, batches_of(len(now.epochs)), checkpoints, num_epochs, description, unit, trace)
         reading = {
             "epoch": len(now.epochs) + 1,
             "train_loss": float(np.average(now.losses, weights=now.sizes)),
@@ -200,13 +226,17 @@ def train(
         if not now.best_epoch or better(reading, now.epochs[now.best_epoch - 1]):
             now.best_epoch = reading["epoch"]
             now.kept = [variable.numpy() for variable in trained.variables]
+            if trace:
+                trace.keep_dev()
         now.epochs.append(reading)
         now.examples, now.seconds = now.examples + sum(now.sizes), now.seconds + now.epoch_seconds
         now.losses, now.sizes, now.epoch_seconds = [], [], 0.0
         if checkpoints.is_due():
-            now.save(checkpoints, trained)
+            now.save(checkpoints, trained, trace)
     for variable, value in zip(trained.variables, now.kept):
         variable.assign(value)
+    if trace:
+        trace.end(trained.variables)
     return Outcome(now.best_epoch, now.examples / now.seconds if now.seconds else 0.0)
 
 
@@ -218,22 +248,31 @@ def _train_epoch(
     num_epochs: int,
     description: str,
     unit: str,
+    trace: TrainingTrace | None,
 ) -> None:
     epoch = len(now.epochs) + 1
     with bar(f"{description} {epoch}/{num_epochs}", unit, 0, done=sum(now.sizes)) as progress:
         for make in batches[len(now.losses) :]:
             started = time.monotonic()
             batch = make()
+            rate = rate_now(trained.optimizer) if trace else None
             now.losses.append(trained.take_step(batch, now.num_steps))
             now.sizes.append(batch.num_examples)
             now.num_steps += 1
+            if trace:
+                trace.add_step(batch.examples(), epoch, now.losses[-1], rate)
             if not math.isfinite(now.losses[-1]):
-                raise HierdocFailure(
-                    f"{description}: the loss is {now.losses[-1]} in epoch {epoch}, step {len(now.losses)}; "
-                    "try a lower learning rate"
-                )
+                raise HierdocFailure(_not_finite(now, description, trace))
             now.epoch_seconds += time.monotonic() - started
             progress.total = round(sum(now.sizes) / len(now.sizes) * len(batches))
             progress.update(now.sizes[-1])
             if checkpoints.is_due():
-                now.save(checkpoints, trained)
+                now.save(checkpoints, trained, trace)
+
+
+def _not_finite(now: _Standing, description: str, trace: TrainingTrace | None) -> str:
+    said = f"{description}: the loss is {now.losses[-1]} in epoch {len(now.epochs) + 1}, step {len(now.losses)}"
+    if trace is None:
+        return f"{said}; try a lower learning rate"
+    trace.save(now.epochs, None, finished=False)
+    return f"{said}; try a lower learning rate, or ask why with: {trace.doctor_command}"

@@ -54,8 +54,8 @@ def _cut(name: str) -> str:
 
 
 def _finding(finding: dict[str, Any], part: str) -> str:
-    how = f", {finding['directness']}" if part == "causes" else ""
-    lines = [_wrapped(f"{finding['title']} [{finding['code']}{how}]", "* ", "  ")]
+    how = f" ({finding['directness']})" if part == "causes" else ""
+    lines = [_wrapped(f"{finding['code']}{how}: {finding['title']}", "* ", "  ")]
     lines += [_wrapped(line, "    ", "      ") for line in finding["evidence"]]
     if part == "causes":
         lines.append(_wrapped(finding["mend"], "    mend: ", "      "))

@@ -89,12 +89,16 @@ class TrainingChunks:
         lengths: int64 (N,).
         document_of: int64 (N,), the document's number in this split.
         label_ids: int32 (N,); -1 for a class that train never saw.
+        chunk_index: int32 (N,).
+        doc_ids: the documents' ids, by their numbers.
     """
 
     rows: list[np.ndarray]
     lengths: np.ndarray
     document_of: np.ndarray
     label_ids: np.ndarray
+    chunk_index: np.ndarray
+    doc_ids: list[str]
 
 
 def read_chunks(chunk: FinishedStage, split: str) -> TrainingChunks:
@@ -114,4 +118,11 @@ def read_chunks(chunk: FinishedStage, split: str) -> TrainingChunks:
             places += table["chunk_index"].to_pylist()
     order = np.lexsort((np.asarray(places, np.int64), np.asarray(owners, np.int64)))  # whatever the order of the rows
     rows, document_of = [rows[at] for at in order], np.asarray(owners, np.int64)[order]
-    return TrainingChunks(rows, np.asarray([len(row) for row in rows], np.int64), document_of, ids[document_of])
+    return TrainingChunks(
+        rows,
+        np.asarray([len(row) for row in rows], np.int64),
+        document_of,
+        ids[document_of],
+        np.asarray(places, np.int32)[order],
+        list(number),
+    )

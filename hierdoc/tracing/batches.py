@@ -144,8 +144,11 @@ def _values(inputs: Any) -> np.ndarray:
 
 def _real(values: np.ndarray, pad_value: float | None, pad_id: int) -> np.ndarray:
     if values.ndim == 3:
-        filler = values == np.float32(pad_value) if pad_value is not None else np.zeros(values.shape, bool)
-        return ~filler.all(axis=2)
+        if pad_value is None:
+            return np.ones(values.shape[:2], bool)
+        real = values[:, :, 0] != np.float32(pad_value)
+        real[~real] = (values[~real] != np.float32(pad_value)).any(axis=1)  # only these need a look at all of them
+        return real
     token = values != pad_id
     begun = np.logical_or.accumulate(token, axis=1)
     not_over = np.logical_or.accumulate(token[:, ::-1], axis=1)[:, ::-1]

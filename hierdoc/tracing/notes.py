@@ -18,10 +18,11 @@ import pyarrow as pa
 from hierdoc.errors import HierdocError
 from hierdoc.tracing import batches, predictions, probing, weights
 from hierdoc.tracing.files import KINDS
-from hierdoc.tracing.record import Record, dev_table
+from hierdoc.tracing.record import Record, dev_table_of
 from hierdoc.tracing.served import Served
 
 MOST_SHARE = 0.02  # of the time may go into saving before training ends
+ROWS_AT_ONCE = 512  # of arrays that hold all there is
 
 
 class Notes:
@@ -105,9 +106,13 @@ class Notes:
             HierdocError: both or neither of them are given, or they are not of N examples.
         """
         inputs = self._inputs(token_ids, vectors, mask)
-        self._see(inputs, label_ids, None, doc_ids, chunk_index)
+        num = max(len(label_ids), len(batches.split_inputs(inputs)[0]))
+        for begin in range(0, num, ROWS_AT_ONCE):
+            rows = slice(begin, begin + ROWS_AT_ONCE)
+            part = [None if given is None else given[rows] for given in (label_ids, doc_ids, chunk_index)]
+            self._see(predictions.cut_rows(inputs, rows.start, rows.stop), part[0], None, *part[1:])
         if self._some_inputs is None:
-            self._some_inputs = inputs
+            self._some_inputs = predictions.cut_rows(inputs, 0, probing.MOST_EXAMPLES)
 
     def note_made(
         self,
@@ -193,7 +198,7 @@ class Notes:
         """Note predictions on held-out examples, probabilities or logits (B, C); may be called batch after batch."""
         batch = self._batch_of(self._inputs(token_ids, vectors, mask), label_ids, doc_ids)
         with self._guard:
-            self._record.add_dev(dev_table(batch, predictions.to_probs(probs)))
+            self._record.add_dev(dev_table_of(batch, predictions.to_probs(probs)))
             self._has_unsaved = True
 
     def probe(self, predict: Callable[[Any], Any], batch: Any) -> None:

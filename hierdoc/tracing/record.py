@@ -130,23 +130,35 @@ class Record:
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Hold the examples and steps of `state` and no others."""
         self.examples.restore(_from_bytes(state["examples"]))
-        columns = [_from_bytes(state["steps"])[name].to_pylist() for name in STEPS.names[1:]]
+        table = _from_bytes(state["steps"])
+        columns = [table[name].to_pylist() for name in STEPS.names[1:]]
         columns[-1] = [None if numbers is None else np.asarray(numbers, np.int32) for numbers in columns[-1]]
         self._steps = list(zip(*columns))
 
 
-def dev_table(batch: Batch, probs: np.ndarray) -> pa.Table:
-    """Return held-out examples with their probabilities (B, C), of the schema DEV."""
-    hashed = [hashes_of(batch, row) for row in range(len(batch))]
-    doc_ids = [None] * len(batch) if batch.doc_ids is None else batch.doc_ids
+def dev_table(
+    doc_ids: Sequence[str] | None,
+    label_ids: np.ndarray,
+    mask_sums: Sequence[int],
+    hashes: Sequence[np.ndarray],
+    probs: np.ndarray,
+) -> pa.Table:
+    """Return B held-out examples with their probabilities (B, C), of the schema DEV."""
     columns = [
-        pa.array(doc_ids, pa.string()),
-        pa.array(batch.label_ids, pa.int32()),
-        pa.array([mask_sum for _, mask_sum in hashed], pa.int32()),
-        lists([hashes for hashes, _ in hashed], pa.uint64()),
+        pa.array([None] * len(probs) if doc_ids is None else doc_ids, pa.string()),
+        pa.array(label_ids, pa.int32()),
+        pa.array(mask_sums, pa.int32()),
+        lists(hashes, pa.uint64()),
         lists(list(probs), pa.float32()),
     ]
     return pa.Table.from_arrays(columns, schema=DEV)
+
+
+def dev_table_of(batch: Batch, probs: np.ndarray) -> pa.Table:
+    """Return a batch's held-out examples with their probabilities (B, C), of the schema DEV."""
+    hashed = [hashes_of(batch, row) for row in range(len(batch))]
+    mask_sums = [mask_sum for _, mask_sum in hashed]
+    return dev_table(batch.doc_ids, batch.label_ids, mask_sums, [hashes for hashes, _ in hashed], probs)
 
 
 def plain(value: Any) -> Any:

@@ -375,6 +375,36 @@ def dev_labels_shuffled_before_noting(sim: Simulation, now: str, strength: float
         sim.labels[chosen] = sim.labels[sim.rng.permutation(chosen)]
 
 
+@at("traces")
+def class_0_counted_for_accuracy(sim: Simulation, strength: float) -> None:
+    answered = np.asarray(sim.traces["head"].dev["probs"].to_pylist()).argmax(axis=1)
+    name = "val_acc" if strength == 1 else "val_categorical_accuracy"
+    sim.traces["head"].facts["epochs"][-1][name] = float((answered == 0).mean())
+
+
+@at("data")
+def texts_the_same(sim: Simulation, strength: float) -> None:
+    chosen = some(sim, len(sim.owners), max(0.6, strength))
+    sim.tokens[chosen], sim.inputs[chosen] = sim.tokens[0], sim.inputs[0]
+
+
+@at("data")
+def texts_empty(sim: Simulation, strength: float) -> None:
+    sim.token_sums[some(sim, len(sim.owners), strength)] = 0
+
+
+@at("head training")
+def head_reads_noise(sim: Simulation, strength: float) -> None:
+    sim.reads = lambda group: (
+        sim.rng.standard_normal(group.shape[1]) * 3 + (0.0 if strength == 1 else 0.1) * group.mean(axis=0)
+    )
+
+
+@at("head training")
+def only_the_majority_is_answered(sim: Simulation, strength: float) -> None:
+    sim.reads = lambda group: group.mean(axis=0) * 1e-4
+
+
 LONG = {"head_epochs": 30, "head_batch": 8}
 FAULTS: dict[str, Fault] = {
     "labels 1 to C": Fault(labels_from_one, {"labels-out-of-range"}, strengths=(1.0, 0.05)),
@@ -459,5 +489,22 @@ FAULTS: dict[str, Fault] = {
         dev_labels_shuffled_before_noting,
         {"held-out-labels-shuffled"},
         LONG | {"num_held_out": 80, "notes_chunks": False},
+    ),
+    "class 0 counted for accuracy": Fault(class_0_counted_for_accuracy, {"accuracy-misread"}, {"num_held_out": 80}),
+    "texts the same": Fault(texts_the_same, {"same-input-several-labels"}, {"notes_vectors": False, "most_chunks": 2}),
+    "texts empty": Fault(texts_empty, {"examples-empty"}),
+    "head reads noise": Fault(
+        head_reads_noise,
+        {"only-memorised", "unexplained"},
+        LONG | {"num_held_out": 80, "notes_dev_vectors": False},
+    ),
+    "only the majority is answered": Fault(
+        only_the_majority_is_answered,
+        {"majority-answered", "unexplained"},
+        {"num_held_out": 80, "imbalance": 1.0, "num_documents": 200},
+        strengths=(1.0,),
+    ),
+    "few documents": Fault(
+        lambda *_: None, {"too-few-documents"}, {"num_documents": 10, "num_classes": 5}, strengths=(1.0,)
     ),
 }

@@ -305,7 +305,9 @@ class Simulation:
                 labels, rate = self.step_labels(members, self.head_net.num_steps), self.rate_at(self.head_net.num_steps)
                 loss = self.head_net.step(self.features(members), labels, rate, self.step_weights(members))
                 longest = max(len(self.groups[doc]) for doc in members)
-                note(self.head_log, epoch, loss, rate, longest, False, members, labels)
+                weights = self.step_weights(members)
+                counted = np.ones(len(members), bool) if weights is None else weights > 0  # as the recorder notes them
+                note(self.head_log, epoch, loss, rate, longest, False, members[counted], labels[counted])
             right = (
                 self.head_net.answers(self.features(np.arange(self.num_train))).argmax(1)
                 == self.head_labels[: self.num_train]
@@ -510,7 +512,7 @@ def healthy_world(seed: int) -> World:
         notes_vectors=one(True, True, False),
         notes_dev_vectors=one(True, False),
         notes_chunks=one(True, True, False),
-        duplicates=one(0.0, 0.0, 0.02),
+        duplicates=one(0.0, 0.0, 0.01),
         random_encoder=one(False, False, True),
         own_ids=one(False, True),
         seed=seed,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hierdoc.diagnosis.findings import percent, share
-from hierdoc.diagnosis.statistics import Rate, at_least, at_most, entropy, standing
+from hierdoc.diagnosis.statistics import Rate, at_least, at_most, entropy, standing, strays
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,12 @@ def test_a_rate_is_tested_by_documents_not_by_chunks():
 def test_entropy_is_that_of_the_frequencies():
     assert entropy(np.array([0, 0, 1, 1])) == pytest.approx(np.log(2))
     assert entropy(np.array([7, 7, 7])) == 0.0
+
+
+def test_how_far_counts_stray_from_their_shares():
+    # chi-square is 2 * 15² / 25 = 18, and norm.isf(chi2.sf(18, 3)) of scipy is 3.326
+    assert strays(np.array([40.0, 10, 25, 25]), np.full(4, 0.25)) == pytest.approx(3.326, abs=0.1)
+    assert strays(np.array([25.0, 25, 25, 25]), np.full(4, 0.25)) < 0
 
 
 def test_standing_counts_standard_deviations():

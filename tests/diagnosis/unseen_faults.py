@@ -229,7 +229,7 @@ def classes_without_a_difference(sim: Simulation, strength: float) -> None:
 
 UNSEEN: dict[str, Fault] = {
     "same batch again and again": Fault(same_batch_again_and_again, {"documents-never-seen"}),
-    "zero weights for classes": Fault(zero_weights_for_classes, {"unexplained", "answers-astray"}, LONG),
+    "zero weights for classes": Fault(zero_weights_for_classes, {"documents-never-seen", "one-class-only"}, LONG),
     "gradients clipped to nothing": Fault(gradients_clipped_to_nothing, {"learning-rate-too-small"}, LONG),
     "decay too strong": Fault(decay_too_strong, {"weights-vanished"}, LONG),
     "plain descent at BERT's rate": Fault(plain_descent_at_berts_rate, {"learning-rate-too-small"}, LONG),

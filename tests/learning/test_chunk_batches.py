@@ -8,10 +8,20 @@ import numpy as np
 import pytest
 
 from hierdoc.learning.chunk_batches import make_batches, plan_epoch
+from hierdoc.sequences.reading import TrainingChunks
 
 DOCUMENT_OF = np.repeat(np.arange(60), np.arange(60) % 9 + 1)  # 60 documents of 1 to 9 chunks, in order
 LENGTHS = np.random.default_rng(0).integers(2, 201, len(DOCUMENT_OF))
 BUCKETS = (25, 50, 100, 150, 200)
+
+
+def chunks_of(rows: list[np.ndarray], label_ids: list[int], doc_ids: list[str], index: list[int]) -> TrainingChunks:
+    """Chunks by their token ids, labels, documents and places in them."""
+    names = sorted(set(doc_ids))
+    numbers = np.array([names.index(doc_id) for doc_id in doc_ids])
+    return TrainingChunks(
+        rows, np.array([len(row) for row in rows]), numbers, np.int32(label_ids), np.int32(index), names
+    )
 
 
 def as_lists(plan: list[tuple[int, np.ndarray]]) -> list[tuple[int, list[int]]]:
@@ -89,8 +99,10 @@ def test_the_documents_rows_need_not_stand_together():
 
 def test_a_batch_is_padded_to_16_rows_with_labels_and_weights_of_the_real_ones():
     rows = [np.array([2, 5, 3]), np.array([2, 3]), np.array([2, 6, 7, 8, 3])]
-    label_ids, class_weights = np.int32([1, 0, 2]), np.float32([0.5, 2.0, 1.25])
-    (make,) = make_batches([(6, np.array([2, 0]))], rows, label_ids, class_weights)
+    class_weights = np.float32([0.5, 2.0, 1.25])
+    (make,) = make_batches(
+        [(6, np.array([2, 0]))], chunks_of(rows, [1, 0, 2], ["b", "a", "a"], [0, 0, 1]), class_weights
+    )
     batch = make()
     token_ids, mask = batch.inputs
     assert token_ids.shape == mask.shape == (16, 6)
@@ -99,12 +111,12 @@ def test_a_batch_is_padded_to_16_rows_with_labels_and_weights_of_the_real_ones()
     assert batch.label_ids.dtype == np.int32 and batch.label_ids.tolist() == [2, 1] + [0] * 14
     assert batch.weights.dtype == np.float32 and batch.weights.tolist() == [1.25, 2.0] + [0] * 14
     assert batch.num_examples == 2
+    assert batch.doc_ids == ["a", "b"] and [index.tolist() for index in batch.chunk_index] == [[1], [0]]
 
 
 def test_each_step_of_the_plan_has_its_own_batch_made_when_it_is_called():
     rows = [np.array([2, at, 3]) for at in range(5, 10)]
-    makes = make_batches(
-        [(3, np.array([4])), (3, np.array([0, 1]))], rows, np.int32([0, 1, 0, 1, 0]), np.float32([1, 1])
-    )
+    chunks = chunks_of(rows, [0, 1, 0, 1, 0], list("abcde"), [0] * 5)
+    makes = make_batches([(3, np.array([4])), (3, np.array([0, 1]))], chunks, np.float32([1, 1]))
     rows[4] = np.array([2, 99, 3])
     assert [make().inputs[0][0].tolist() for make in makes] == [[2, 99, 3], [2, 5, 3]]

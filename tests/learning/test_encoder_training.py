@@ -39,7 +39,10 @@ def chunks_of(label_ids: list[int], seed: int) -> TrainingChunks:
     """Chunks of random words; one word in them depends on the class."""
     rng = np.random.default_rng(seed)
     rows = [np.array([2, *rng.integers(8, 19, rng.integers(1, 7)), 5 + label % 3, 3], np.int32) for label in label_ids]
-    return TrainingChunks(rows, np.array([len(row) for row in rows]), np.arange(len(rows)), np.int32(label_ids))
+    lengths, places = np.array([len(row) for row in rows]), np.zeros(len(rows), np.int32)
+    return TrainingChunks(
+        rows, lengths, np.arange(len(rows)), np.int32(label_ids), places, [f"d{at}" for at in range(len(rows))]
+    )
 
 
 @pytest.mark.parametrize("num_classes", [2, 3])

@@ -9,7 +9,7 @@ import pytest
 
 from hierdoc.tracing.batches import Batch, make_batch
 from hierdoc.tracing.examples import Examples
-from hierdoc.tracing.hashing import checksum_rows
+from hierdoc.tracing.hashing import checksum_rows, hash_rows
 
 DOCS = [np.random.default_rng(n).standard_normal((n % 3 + 1, 4)).astype(np.float32) for n in range(7)]
 LABELS = [3, 1, 2, 3, 1, 2, 10]
@@ -41,6 +41,16 @@ def test_an_example_seen_again_in_other_company_and_padding_is_the_same():
         assert row["hashes"] == [blake2b(vector) for vector in vectors]
         assert len(row["sketches"]) == 16 * len(vectors)
         assert row["doc_id"] is None and row["chunk_index"] is None
+
+
+def test_an_example_is_hashed_once_however_often_and_padded_it_comes(monkeypatch: pytest.MonkeyPatch):
+    hashed: list[int] = []
+    monkeypatch.setattr("hierdoc.tracing.examples.hash_rows", lambda rows: hashed.append(len(rows)) or hash_rows(rows))
+    examples = Examples(with_sketches=False)
+    for length in (3, 4, 9):
+        examples.numbers_of(padded([0, 1, 2], length))
+        examples.numbers_of(padded([2, 1], length))
+    assert hashed == [1, 2, 3]
 
 
 def test_another_label_number_or_document_is_another_example():
