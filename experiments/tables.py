@@ -1,6 +1,7 @@
 """Put the tables of results/*.json and of data_splits/*/split.json into the READMEs, between their lines
 `<!-- results: FILE -->`, `<!-- folds: FILES -->` (with a *), `<!-- split: FILE -->`, `<!-- cases: FILE -->` (of a
-benchmark) or `<!-- summary: FILES -->` (a row for each folder of results) and `<!-- end -->`.
+benchmark), `<!-- summary: FILES -->` (a row for each folder of results) or `<!-- headline: FOLDER -->` (of an experiment with
+a config.yaml) and `<!-- end -->`.
 
 python experiments/tables.py            # rewrites them
 python experiments/tables.py --check    # exits with 1 when one of them is not what the JSON says
@@ -15,7 +16,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-MARKED = re.compile(r"(<!-- (results|folds|split|cases|summary): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- (results|folds|split|cases|summary|headline): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ROWS = (
     ("document_accuracy", "LSTM over the chunk vectors"),
     ("average_accuracy", "average of the chunks' probabilities"),
@@ -149,6 +150,30 @@ def cases_table(result: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def headline_table(folder: Path) -> str:
+    """Return an experiment's accuracies as Markdown, with links to its question and its report."""
+    from hierdoc.comparison.summary import read_summaries
+    from hierdoc.reporting.pages import markdown_table
+    from hierdoc.reporting.sections import headline
+
+    section = headline(read_summaries(folder)[1])
+    place = folder.relative_to(ROOT)
+    links = (
+        f"[question and answer]({place}/README.md), [report]({place}/report.md), with figures in {place}/report.html"
+    )
+    return (
+        "\n".join(
+            [*markdown_table(section.tables[0]), "", *section.notes, "", f"Made with `{_command_of(folder)}`: {links}."]
+        )
+        + "\n"
+    )
+
+
+def _command_of(folder: Path) -> str:
+    first = next(iter(sorted((folder / "results").glob("*.seed-*.json"))))
+    return json.loads(first.read_text(encoding="utf-8"))["command"]
+
+
 def _row(*cells: object) -> str:
     return f"| {' | '.join(f'{cell:,}' if isinstance(cell, int) else str(cell) for cell in cells)} |"
 
@@ -162,6 +187,8 @@ def rendered(readme: Path) -> str:
             raise SystemExit(f"{readme}: there is no {match[3]}")
         if match[2] == "summary":
             return match[1] + summary_table(paths) + match[4]
+        if match[2] == "headline":
+            return match[1] + headline_table(paths[0]) + match[4]
         found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
         kinds = {"results": table, "split": split_table, "cases": cases_table}
         text = folds_table(found) if match[2] == "folds" else kinds[match[2]](*found)

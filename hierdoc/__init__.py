@@ -28,6 +28,8 @@ _HOMES = {
     "evaluate_head": "hierdoc.evaluate",
     "predict_documents": "hierdoc.predict",
     "run_pipeline": "hierdoc.run",
+    "run_experiment": "hierdoc.experiment",
+    "write_report": "hierdoc.report",
     "examine": "hierdoc.doctor",
     "make_split_files": "hierdoc.splits",
     "verify_split_file": "hierdoc.splits",

@@ -21,6 +21,8 @@ COMMANDS = {
     "evaluate": "measure on the test split, beside baselines",
     "predict": "label new documents",
     "run": "chunk, finetune, embed, train_lstm and evaluate in a row",
+    "experiment": "compare ways to answer: run what is missing of an experiment",
+    "report": "write an experiment's report",
     "doctor": "say why a model sits at chance",
     "splits": "make split files, or check one against the data",
     "datasets": "make a CSV to try hierdoc on",

@@ -20,27 +20,36 @@ from hierdoc.stages import files, store, tables
 
 
 def evaluate_head(
-    run: str | PathLike[str], head: str = "lstm", split: str = "test", overwrite: bool = False
+    run: str | PathLike[str],
+    head: str = "lstm",
+    baseline: str | None = None,
+    split: str = "test",
+    overwrite: bool = False,
 ) -> store.FinishedStage:
     """Write RUN/evaluate/<head>: metrics.json and predictions.parquet for the test documents.
 
-    metrics.json holds document_accuracy, document_macro_f1, chunk_accuracy, average_accuracy (mean of chunk
-    probabilities), first_chunk_accuracy, tfidf_svm_accuracy, majority_accuracy, num_documents, num_chunks, per_class,
-    confusion_matrix (rows are true classes, in the order of `labels`) and accuracy_by_chunks. Documents of a class that
-    train never saw are wrong for everyone. Where documents are near-duplicates of training documents, it also holds
-    num_near_duplicates_of_train and, unless all are, document_, average_ and tfidf_svm_accuracy_without_near_duplicates.
+    metrics.json holds document_accuracy, document_macro_f1, expected_calibration_error (15 bins), log_loss (nats),
+    chunk_accuracy, average_accuracy (mean of chunk probabilities), first_chunk_accuracy, tfidf_svm_accuracy,
+    majority_accuracy, num_documents, num_chunks, per_class, confusion_matrix (rows are true classes, in the order of
+    `labels`) and accuracy_by_chunks. Documents of a class that train never saw are wrong for everyone. Where documents
+    are near-duplicates of training documents, it also holds num_near_duplicates_of_train and, unless all are, document_,
+    average_ and tfidf_svm_accuracy_without_near_duplicates.
 
     Args:
-        run: a run directory with the stages up to the head.
+        run: a run directory with the stages up to the head; for a baseline of words the chunk stage is enough.
         head: the head's name.
+        baseline: one of `hierdoc.evaluation.baselines.RULES` and `BASELINES`, to be measured instead of a head, in
+            RUN/evaluate/<baseline>, without the others beside it.
         split: test, or dev for a look while choosing (in RUN/evaluate/<head>-dev).
         overwrite: make the stage again.
 
     Raises:
-        HierdocError: a stage is missing or does not fit the others; the split has no documents.
+        HierdocError: a stage is missing or does not fit the others; the split has no documents; an unknown name.
     """
     if split not in ("test", "dev"):
         raise HierdocError(f"`split` must be test or dev, but is {split!r} instead")
+    if baseline is not None:
+        return _evaluate_baseline(run, baseline, split, overwrite)
     check_head(head)
     parents = {name: store.read(run, name) for name in ("chunk", "finetune", "embed", f"heads/{head}")}
     name = f"evaluate/{head}" if split == "test" else f"evaluate/{head}-{split}"
@@ -50,66 +59,92 @@ def evaluate_head(
     from hierdoc.heads.document_probs import compile_head, load_head
     from hierdoc.sequences.reading import read_split
 
-    chunk = parents["chunk"]
-    held_out = read_split(chunk, parents["embed"], split)
-    if not len(held_out):
-        raise HierdocError(f"{chunk.path}: has no {split} documents")
+    held_out = read_split(parents["chunk"], parents["embed"], split)
+    texts = _held_out_texts(parents["chunk"], split)
     model, config = load_head(parents[f"heads/{head}"].path)
     probs = compile_head(model, len(config["labels"]))(held_out.documents)
-    metrics = {"head": head, "split": split, **_measure(held_out, probs, config["labels"], chunk, split)}
+    beside = _beside(held_out.documents, texts, parents["chunk"], split, probs.argmax(axis=1))
+    return _write(stage, {"head": head, "split": split}, probs.argmax(axis=1), probs, texts, config["labels"], beside)
+
+
+def _evaluate_baseline(run: str | PathLike[str], baseline: str, split: str, overwrite: bool) -> store.FinishedStage:
+    from hierdoc.evaluation import baselines
+    from hierdoc.sequences.reading import read_split
+
+    baselines.check_baseline(baseline)
+    of_vectors = baseline in baselines.OF_VECTORS
+    parents = {name: store.read(run, name) for name in (("chunk", "finetune", "embed") if of_vectors else ("chunk",))}
+    name = f"evaluate/{baseline}" if split == "test" else f"evaluate/{baseline}-{split}"
+    stage = store.begin(run, name, {"baseline": baseline, "split": split}, parents, overwrite)
+    if isinstance(stage, store.FinishedStage):
+        return stage
+    chunk = parents["chunk"]
+    texts = _held_out_texts(chunk, split)
+    materials = []
+    for part in ("train", "dev", split):
+        read = texts if part == split else _texts(chunk, part)
+        documents = read_split(chunk, parents["embed"], part).documents if of_vectors else None
+        materials.append(baselines.Material(read.label_ids, read.texts, documents))
+    labels = chunk.details["labels"]
+    answers = baselines.answer(baseline, *materials, len(labels))
+    about = {"baseline": baseline, "split": split, **answers.chosen}
+    return _write(stage, about, answers.label_ids, answers.probs, texts, labels, {})
+
+
+def _texts(chunk: store.FinishedStage, split: str) -> Any:
+    from hierdoc.sequences.reading import read_texts
+
+    return read_texts(chunk, split)
+
+
+def _held_out_texts(chunk: store.FinishedStage, split: str) -> Any:
+    texts = _texts(chunk, split)
+    if not texts.doc_ids:
+        raise HierdocError(f"{chunk.path}: has no {split} documents")
+    return texts
+
+
+def _write(
+    stage: store.OpenStage,
+    about: dict[str, Any],
+    label_ids: np.ndarray,
+    probs: np.ndarray,
+    texts: Any,
+    labels: Sequence[str],
+    beside: dict[str, Any],
+) -> store.FinishedStage:
+    from hierdoc.evaluation.scores import scores
+
+    metrics = {**about, **scores(texts.label_ids, label_ids, probs, texts.num_chunks, labels), **beside}
     files.write_json(stage.path / "metrics.json", metrics)
-    table = tables.predictions_table(
-        held_out.documents.doc_ids, probs, held_out.documents.num_chunks, config["labels"], held_out.labels
-    )
+    table = tables.predictions_table(texts.doc_ids, label_ids, probs, texts.num_chunks, labels, texts.labels)
     tables.write_table(stage.path / "predictions.parquet", table)
     return stage.finish({key: value for key, value in metrics.items() if isinstance(value, (int, float))})
 
 
-def _measure(
-    held_out: Any, probs: np.ndarray, labels: Sequence[str], chunk: store.FinishedStage, split: str
+def _beside(
+    documents: Any, texts: Any, chunk: store.FinishedStage, split: str, predicted: np.ndarray
 ) -> dict[str, Any]:
-    from hierdoc.corpus.labels import label_ids
+    """Return the accuracy of the chunks and of the baselines that everyone sees beside a head."""
     from hierdoc.evaluation import baselines
-    from hierdoc.evaluation.metrics import accuracy_by_chunks, confusion_matrix, macro_f1, per_class
-    from hierdoc.sequences.reading import read_documents
 
-    train = read_documents(chunk, "train", ["text", "labels"])
-    train_labels = [labels[0] for labels in train["labels"].to_pylist()]
-    columns = read_documents(chunk, split, ["doc_id", "text", "near_duplicate_of_train"])
-    truth, documents = held_out.label_ids, held_out.documents
-    by_id = dict(
-        zip(
-            columns["doc_id"].to_pylist(),
-            zip(columns["text"].to_pylist(), columns["near_duplicate_of_train"].to_pylist(), strict=True),
-            strict=True,
-        )
-    )
-    texts, near_duplicates = zip(*(by_id[doc_id] for doc_id in documents.doc_ids), strict=True)
-    svm = label_ids(baselines.tfidf_svm(train["text"].to_pylist(), train_labels, texts), labels)
-    average = baselines.average_probs(documents).argmax(axis=1)
-    chunk_truth = np.repeat(truth, documents.num_chunks)
-    predicted = probs.argmax(axis=1)
-
-    def accuracy(predicted_ids: Any, true_ids: np.ndarray = truth) -> float:
-        return float((np.asarray(predicted_ids) == true_ids).mean())
-
+    train, dev = _texts(chunk, "train"), texts if split == "dev" else _texts(chunk, "dev")
+    materials = [baselines.Material(part.label_ids, part.texts) for part in (train, dev)]
+    materials.append(baselines.Material(texts.label_ids, texts.texts, documents))
+    answers = {
+        name: baselines.answer(name, *materials, len(chunk.details["labels"])).label_ids
+        for name in ("average", "first_chunk", "tfidf_svm", "majority")
+    }
+    chunk_truth = np.repeat(texts.label_ids, documents.num_chunks)
     return {
-        "document_accuracy": accuracy(predicted),
-        "document_macro_f1": macro_f1(truth, predicted, labels),
-        "chunk_accuracy": accuracy(documents.probs.argmax(axis=1), chunk_truth),
-        "average_accuracy": accuracy(average),
-        "first_chunk_accuracy": accuracy(baselines.first_chunk_probs(documents).argmax(axis=1)),
-        "tfidf_svm_accuracy": accuracy(svm),
-        "majority_accuracy": accuracy(baselines.majority_class(label_ids(train_labels, labels))),
-        **_without_near_duplicates(
-            np.asarray(near_duplicates), truth, {"document": predicted, "average": average, "tfidf_svm": svm}
-        ),
-        "num_documents": len(documents),
+        "chunk_accuracy": float((documents.probs.argmax(axis=1) == chunk_truth).mean()),
+        **{f"{name}_accuracy": float((ids == texts.label_ids).mean()) for name, ids in answers.items()},
         "num_chunks": len(documents.vectors),
-        "labels": list(labels),
-        "per_class": per_class(truth, predicted, labels),
-        "confusion_matrix": confusion_matrix(truth, predicted, len(labels)).tolist(),
-        "accuracy_by_chunks": accuracy_by_chunks(predicted == truth, documents.num_chunks),
+        **_without_near_duplicates(
+            texts.near_duplicate_of_train,
+            texts.label_ids,
+            {"document": predicted, "average": answers["average"], "tfidf_svm": answers["tfidf_svm"]},
+        ),
     }
 
 
@@ -132,11 +167,18 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command's argument parser."""
     parser = cli.make_parser(
         "evaluate",
-        "Measure a head on the test documents, beside its baselines.",
+        "Measure a head on the test documents, beside its baselines; or one baseline alone.",
         "python -m hierdoc.evaluate runs/complaints",
     )
     parser.add_argument("run", metavar="RUN", help="the run directory")
-    parser.add_argument("--head", default="lstm", metavar="NAME", help="which trained head")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--head", default="lstm", metavar="NAME", help="which trained head")
+    which.add_argument(
+        "--baseline",
+        metavar="NAME",
+        help="instead of a head: average, max, vote, first_chunk, last_chunk, first_and_last_chunk (of the chunks' "
+        "probabilities), mean_logistic (of the mean vector), tfidf_svm, tfidf_logistic (of the text) or majority",
+    )
     parser.add_argument("--split", default="test", metavar="NAME", help="test, or dev for a look while choosing")
     cli.add_overwrite(parser)
     parser.set_defaults(function=evaluate_head, describe=describe)

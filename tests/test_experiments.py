@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from hierdoc import write_report
+
 ROOT = Path(__file__).parent.parent
-RESULTS = sorted(ROOT.glob("experiments/*/results/*.json"))
+RESULTS = sorted(ROOT.glob("experiments/00*/results/*.json"))
+REPORTED = sorted(path.parent for path in ROOT.glob("experiments/*/config.yaml") if (path.parent / "results").exists())
 
 
 def test_the_tables_in_the_readmes_are_what_the_results_say(tmp_path: Path):
@@ -150,3 +154,13 @@ def test_a_result_adds_up_and_holds_no_path_of_a_machine(path: Path):
     assert metrics["num_documents"] == result["documents_by_split"][metrics["split"]]
     assert re.fullmatch("[0-9a-f]{40}", result["commit"]) and not result["dirty"]
     assert not re.search(r"""(^|[\s"'=:])/\w""", text), "an absolute path"
+
+
+@pytest.mark.parametrize("folder", REPORTED, ids=lambda folder: folder.name)
+def test_a_committed_report_is_what_the_results_give(folder: Path, tmp_path: Path):
+    copy = tmp_path / folder.name
+    copy.mkdir()
+    shutil.copy(folder / "config.yaml", copy)
+    shutil.copytree(folder / "results", copy / "results")
+    for written in write_report(copy):
+        assert written.read_bytes() == (folder / written.name).read_bytes(), written.name

@@ -31,6 +31,7 @@ from hierdoc import (
     train_lstm_head,
 )
 from hierdoc import run as run_command
+from hierdoc.evaluation.baselines import BASELINES, Answers, Material
 from hierdoc.stages import files, store
 
 
@@ -73,6 +74,34 @@ def test_metrics_are_what_a_naive_loop_over_the_predictions_and_vectors_gives(ti
     assert metrics["tfidf_svm_accuracy"] == 1.0  # each class has words of its own
     assert sum(row["num_documents"] for row in metrics["accuracy_by_chunks"]) == 6
     assert np.asarray(metrics["confusion_matrix"]).sum() == 6
+
+
+@pytest.mark.parametrize("baseline", ["average", "vote", "mean_logistic", "tfidf_svm", "majority"])
+def test_a_baseline_is_evaluated_as_a_head_is(baseline: str, tiny_run: Path, tmp_path: Path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    assert evaluate.main([str(run), "--baseline", baseline]) == 0
+    metrics = json.loads((run / f"evaluate/{baseline}/metrics.json").read_text())
+    beside = json.loads((run / "evaluate/lstm/metrics.json").read_text())
+    predictions = pq.read_table(run / f"evaluate/{baseline}/predictions.parquet").to_pylist()
+    assert len(predictions) == 6 and metrics["baseline"] == baseline
+    right = sum(row["label"] == row["true_label"] for row in predictions) / 6
+    assert metrics["document_accuracy"] == right == beside.get(f"{baseline}_accuracy", right)
+    assert [row["probability"] is None for row in predictions] == [baseline == "tfidf_svm"] * 6
+    for row in predictions:
+        if row["probability"] is not None:
+            assert row["probability"] == row[f"probability:{row['label']}"]
+    assert f"{baseline}" in capsys.readouterr().out
+    assert evaluate_head(run, baseline=baseline).path.name == baseline  # the second time there is nothing to do
+
+
+def test_a_baseline_of_words_needs_the_chunk_stage_alone(tiny_run: Path, tmp_path: Path):
+    shutil.copytree(tiny_run / "chunk", tmp_path / "run/chunk")
+    assert evaluate_head(tmp_path / "run", baseline="tfidf_logistic").details["document_accuracy"] == 1.0
+    with pytest.raises(HierdocError, match="finetune: this stage is missing"):
+        evaluate_head(tmp_path / "run", baseline="average")
+    with pytest.raises(HierdocError, match="`baseline` must be one of"):
+        evaluate_head(tmp_path / "run", baseline="guess")
 
 
 def test_the_head_learns_the_order_of_words_that_decide(tmp_path: Path):
@@ -292,18 +321,17 @@ def test_accuracy_is_also_told_without_near_duplicates_of_training_documents(
     finetune_encoder(run, epochs=0, precision="float32")
     embed_chunks(run, precision="float32")
     train_lstm_head(run, epochs=1)
-    fitted_on, svm_says = [], ["b", "b", "a", "b", "a", "a"]
+    asked, svm_says = [], np.asarray([1, 1, 0, 1, 0, 0])
 
-    def tfidf_svm(train_texts: list[str], train_labels: list[str], texts: list[str]) -> list[str]:
-        fitted_on.append((list(train_texts), list(train_labels), list(texts)))
-        return svm_says
+    def tfidf_svm(train: Material, dev: Material, held_out: Material, num_classes: int) -> Answers:
+        asked.append([list(material.texts) for material in (train, dev, held_out)])
+        assert train.label_ids.tolist() == [0, 1] * 5 and num_classes == 2
+        return Answers(svm_says, np.full((6, 2), np.nan))
 
-    monkeypatch.setattr("hierdoc.evaluation.baselines.tfidf_svm", tfidf_svm)
+    monkeypatch.setitem(BASELINES, "tfidf_svm", tfidf_svm)
     metrics = json.loads((evaluate_head(run).path / "metrics.json").read_text())
-    by_split = {name: [row for row in rows if row["split"] == name] for name in ("train", "test")}
-    assert fitted_on == [
-        ([row["text"] for row in by_split["train"]], ["a", "b"] * 5, [row["text"] for row in by_split["test"]])
-    ]
+    by_split = {name: [row for row in rows if row["split"] == name] for name in ("train", "dev", "test")}
+    assert asked == [[[row["text"] for row in by_split[name]] for name in ("train", "dev", "test")]]
     others = [place for place, row in enumerate(by_split["test"]) if row["id"] not in ("15", "18")]
     truth = [row["label"] for row in by_split["test"]]
     predictions = pq.read_table(run / "evaluate/lstm/predictions.parquet").to_pylist()

@@ -24,15 +24,20 @@ MAY_IMPORT = {
     "sequences": BASE | {"stages", "corpus"},
     "evaluation": BASE | {"sequences"},
     "tracing": BASE | {"stages"},
+    "comparison": BASE | {"stages", "evaluation"},
     "diagnosis": BASE | {"stages", "corpus", "tracing"},
-    "reporting": BASE,
+    "reporting": BASE | {"comparison", "evaluation"},
     "encoders": BASE | {"stages", "chunking"},
     "objectives": BASE | {"encoders"},
     "engines": BASE | {"encoders"},
     "heads": BASE | {"encoders", "engines", "objectives", "sequences", "stages", "chunking"},
     "learning": BASE | {"encoders", "engines", "heads", "objectives", "sequences", "stages", "tracing"},
 }
-COMMANDS_OF_COMMANDS = {"run": {"chunk", "finetune", "embed", "train_lstm", "evaluate"}, "train_lstm": {"train_head"}}
+COMMANDS_OF_COMMANDS = {
+    "run": {"chunk", "finetune", "embed", "train_lstm", "evaluate"},
+    "train_lstm": {"train_head"},
+    "experiment": {"chunk", "finetune", "embed", "train_head", "evaluate"},
+}
 
 
 def pins() -> dict[str, str]:

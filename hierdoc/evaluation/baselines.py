@@ -1,45 +1,204 @@
-"""What a document classifier has to beat."""
+"""What a document classifier has to beat: rules over the chunks' probabilities, and classifiers without a sequence."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from hierdoc.errors import HierdocError
 from hierdoc.sequences.grouping import DocumentVectors
 
 
-def average_probs(documents: DocumentVectors) -> np.ndarray:
+def average(documents: DocumentVectors) -> np.ndarray:
     """Return the mean of each document's chunk probabilities, float64 (B, C)."""
     sums = np.add.reduceat(documents.probs.astype(np.float64), documents.starts[:-1], axis=0)
     return sums / documents.num_chunks[:, None]
 
 
-def first_chunk_probs(documents: DocumentVectors) -> np.ndarray:
+def maximum(documents: DocumentVectors) -> np.ndarray:
+    """Return each class' highest probability in any chunk, made to sum to 1, float64 (B, C)."""
+    highest = np.maximum.reduceat(documents.probs.astype(np.float64), documents.starts[:-1], axis=0)
+    return highest / highest.sum(axis=1, keepdims=True)
+
+
+def vote(documents: DocumentVectors) -> np.ndarray:
+    """Return the share of each document's chunks that name each class, float64 (B, C).
+
+    Among classes of as many votes the higher average comes first; it is given a millionth of the weight.
+    """
+    votes = np.eye(documents.probs.shape[1])[documents.probs.argmax(axis=1)]
+    shares = np.add.reduceat(votes, documents.starts[:-1], axis=0) / documents.num_chunks[:, None]
+    return (1 - 1e-6) * shares + 1e-6 * average(documents)
+
+
+def first_chunk(documents: DocumentVectors) -> np.ndarray:
     """Return the probabilities of each document's first chunk, float32 (B, C)."""
     return documents.probs[documents.starts[:-1]]
 
 
-def majority_class(train_label_ids: np.ndarray) -> int:
-    """Return the most frequent class of the training documents, the first of them on ties."""
-    return int(np.bincount(train_label_ids).argmax())
+def last_chunk(documents: DocumentVectors) -> np.ndarray:
+    """Return the probabilities of each document's last chunk, float32 (B, C)."""
+    return documents.probs[documents.starts[1:] - 1]
 
 
-def tfidf_svm(train_texts: Sequence[str], train_labels: Sequence[str], texts: Sequence[str]) -> list[str]:
-    """Return the labels that TF-IDF (1-2 grams, sublinear, min_df 2) and a linear SVM give to `texts`; untuned.
+def first_and_last_chunk(documents: DocumentVectors) -> np.ndarray:
+    """Return the mean of the first and the last chunk's probabilities, float32 (B, C); one chunk is both."""
+    return (first_chunk(documents) + last_chunk(documents)) / 2
+
+
+# Head-only, tail-only and head+tail are Sun et al.'s (2019, How to Fine-Tune BERT, 5.3.1), with chunks of ours for their
+# 510 tokens and an encoder that was trained on all chunks instead of on the part that it is asked about.
+RULES: dict[str, Callable[[DocumentVectors], np.ndarray]] = {
+    "average": average,
+    "max": maximum,
+    "vote": vote,
+    "first_chunk": first_chunk,
+    "last_chunk": last_chunk,
+    "first_and_last_chunk": first_and_last_chunk,
+}
+
+
+@dataclass(frozen=True)
+class Material:
+    """B documents of one split, as far as a baseline reads them.
+
+    Attributes:
+        label_ids: int (B,); -1 for a class that train never saw.
+        texts: their texts, or none.
+        documents: their chunk vectors, or None.
+    """
+
+    label_ids: np.ndarray
+    texts: Sequence[str] = ()
+    documents: DocumentVectors | None = None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a baseline says of B documents.
+
+    Attributes:
+        label_ids: int (B,).
+        probs: float (B, C); NaN where the baseline has no probabilities.
+        chosen: what dev decided.
+    """
+
+    label_ids: np.ndarray
+    probs: np.ndarray
+    chosen: dict[str, Any] = field(default_factory=dict)
+
+
+def majority(train: Material, dev: Material, held_out: Material, num_classes: int) -> Answers:
+    """Return the most frequent class of the training documents, the first of them on ties, with the classes' shares."""
+    counts = np.bincount(train.label_ids, minlength=num_classes)
+    probs = np.tile(counts / counts.sum(), (len(held_out.label_ids), 1))
+    return Answers(np.full(len(probs), counts.argmax()), probs)
+
+
+# scikit-learn's C, from which dev chooses; higher fits train more closely
+SVM_PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0)
+LOGISTIC_PENALTIES = (1.0, 10.0, 100.0)  # of words
+MEAN_PENALTIES = (0.001, 0.01, 0.1)  # of standardised vectors
+
+
+def tfidf_svm(train: Material, dev: Material, held_out: Material, num_classes: int) -> Answers:
+    """Return what TF-IDF (1-2 grams, sublinear, min_df 2) and a linear SVM say; C by dev accuracy, the lower on ties.
 
     Where no word stands in two training documents, every word counts; where there is no word at all (scikit-learn's
-    have two letters or more), everything gets the majority class.
+    have two letters or more), everything gets the majority class. The SVM has no probabilities.
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.svm import LinearSVC
+
+    models = [LinearSVC(C=penalty, random_state=0) for penalty in SVM_PENALTIES]
+    return _by_words(train, dev, held_out, num_classes, models)
+
+
+def tfidf_logistic(train: Material, dev: Material, held_out: Material, num_classes: int) -> Answers:
+    """Return what the words of `tfidf_svm` and a logistic regression (multinomial) say; C by dev in the same way."""
+    from sklearn.linear_model import LogisticRegression
+
+    models = [LogisticRegression(C=penalty, max_iter=1000) for penalty in LOGISTIC_PENALTIES]
+    return _by_words(train, dev, held_out, num_classes, models)
+
+
+def mean_logistic(train: Material, dev: Material, held_out: Material, num_classes: int) -> Answers:
+    """Return what a logistic regression on the mean of each document's vectors says; C by dev as in `tfidf_svm`.
+
+    The means are standardised by train's.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    means = [_mean_vectors(material) for material in (train, dev, held_out)]
+    scaler = StandardScaler().fit(means[0])
+    features = [scaler.transform(matrix) for matrix in means]
+    models = [LogisticRegression(C=penalty, max_iter=1000) for penalty in MEAN_PENALTIES]
+    return _by_dev(features, train, dev, num_classes, models)
+
+
+BASELINES: dict[str, Callable[[Material, Material, Material, int], Answers]] = {
+    "majority": majority,
+    "tfidf_svm": tfidf_svm,
+    "tfidf_logistic": tfidf_logistic,
+    "mean_logistic": mean_logistic,
+}
+OF_VECTORS = {"mean_logistic", *RULES}  # the others read texts and need no encoder
+
+
+def check_baseline(baseline: str) -> None:
+    """Check the name of a baseline.
+
+    Raises:
+        HierdocError: there is no such baseline; the message lists those there are.
+    """
+    names = sorted({*RULES, *BASELINES})
+    if baseline not in names:
+        raise HierdocError(f"`baseline` must be one of {', '.join(names)}, but is {baseline!r} instead")
+
+
+def answer(baseline: str, train: Material, dev: Material, held_out: Material, num_classes: int) -> Answers:
+    """Return what the baseline of that name says of `held_out`."""
+    if baseline in RULES:
+        probs = RULES[baseline](held_out.documents)
+        return Answers(probs.argmax(axis=1), probs)
+    return BASELINES[baseline](train, dev, held_out, num_classes)
+
+
+def _mean_vectors(material: Material) -> np.ndarray:
+    documents = material.documents
+    sums = np.add.reduceat(documents.vectors.astype(np.float64), documents.starts[:-1], axis=0)
+    return sums / documents.num_chunks[:, None]
+
+
+def _by_words(train: Material, dev: Material, held_out: Material, num_classes: int, models: Sequence[Any]) -> Answers:
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
     for min_df in (2, 1):
         vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=min_df, dtype=np.float32)
         try:
-            features = vectorizer.fit_transform(train_texts)
+            fitted = vectorizer.fit_transform(train.texts)
         except ValueError:  # scikit-learn's way to say that no term is left
             continue
-        model = LinearSVC(random_state=0).fit(features, train_labels)
-        return model.predict(vectorizer.transform(texts)).tolist()
-    return [max(sorted(set(train_labels)), key=list(train_labels).count)] * len(texts)
+        features = [fitted, vectorizer.transform(dev.texts), vectorizer.transform(held_out.texts)]
+        return _by_dev(features, train, dev, num_classes, models)
+    return majority(train, dev, held_out, num_classes)
+
+
+def _by_dev(
+    features: Sequence[Any], train: Material, dev: Material, num_classes: int, models: Sequence[Any]
+) -> Answers:
+    """Return the answers, for the last of `features`, of the model that is best on the second, the first on ties."""
+    best, best_accuracy = models[0], -1.0
+    for model in models:
+        model.fit(features[0], train.label_ids)
+        accuracy = float((model.predict(features[1]) == dev.label_ids).mean())
+        if accuracy > best_accuracy:
+            best, best_accuracy = model, accuracy
+    probs = np.full((features[2].shape[0], num_classes), np.nan)
+    if hasattr(best, "predict_proba"):
+        probs[:] = 0
+        probs[:, best.classes_] = best.predict_proba(features[2])
+    return Answers(best.predict(features[2]), probs, {"penalty": best.C, "dev_accuracy": best_accuracy})

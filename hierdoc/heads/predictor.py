@@ -97,4 +97,7 @@ class Predictor:
         probs = self._document_probs(documents)
         number = {doc_id: place for place, doc_id in enumerate(documents.doc_ids)}
         order = [number[doc_id] for doc_id in doc_ids]
-        return tables.predictions_table(list(doc_ids), probs[order], documents.num_chunks[order], self.labels)
+        probs = probs[order]
+        return tables.predictions_table(
+            list(doc_ids), probs.argmax(axis=1), probs, documents.num_chunks[order], self.labels
+        )

@@ -44,9 +44,10 @@ def preview(predictions: Any) -> str:
 
 
 def metrics_text(metrics: dict[str, Any]) -> str:
-    """Return evaluate's table: the head beside its baselines, per class, and by number of chunks."""
+    """Return evaluate's tables: a head beside its baselines, or a baseline alone; per class; by number of chunks."""
+    answered = f"{metrics['head']} over the chunk vectors" if "head" in metrics else metrics["baseline"]
     names = {
-        "document_accuracy": f"{metrics['head']} over the chunk vectors",
+        "document_accuracy": answered,
         "average_accuracy": "average of chunk probabilities",
         "first_chunk_accuracy": "first chunk alone",
         "tfidf_svm_accuracy": "TF-IDF + linear SVM",
@@ -54,7 +55,7 @@ def metrics_text(metrics: dict[str, Any]) -> str:
     }
     accuracy = text_table(
         [f"accuracy on {metrics['num_documents']} {metrics['split']} documents", "accuracy"],
-        [[name, metrics[key]] for key, name in names.items()],
+        [[name, metrics[key]] for key, name in names.items() if key in metrics],
     )
     classes = text_table(
         ["class", "precision", "recall", "f1", "documents"],
@@ -66,8 +67,12 @@ def metrics_text(metrics: dict[str, Any]) -> str:
     )
     if near_duplicates := metrics.get("num_near_duplicates_of_train"):
         accuracy += f"\n\n{_without_near_duplicates(metrics, near_duplicates, names)}"
-    chunks = f"single chunks: {metrics['chunk_accuracy']:.3f} of {metrics['num_chunks']}; macro F1 {metrics['document_macro_f1']:.3f}"
-    return f"{accuracy}\n\n{chunks}\n\n{classes}\n\n{lengths}"
+    more = [f"macro F1 {metrics['document_macro_f1']:.3f}"]
+    if "chunk_accuracy" in metrics:
+        more.insert(0, f"single chunks: {metrics['chunk_accuracy']:.3f} of {metrics['num_chunks']}")
+    if "expected_calibration_error" in metrics:
+        more.append(f"calibration error {metrics['expected_calibration_error']:.3f}")
+    return f"{accuracy}\n\n{'; '.join(more)}\n\n{classes}\n\n{lengths}"
 
 
 def _without_near_duplicates(metrics: dict[str, Any], count: int, names: dict[str, str]) -> str:

@@ -81,6 +81,43 @@ def read_split(chunk: FinishedStage, embed: FinishedStage, split: str) -> Labell
 
 
 @dataclass(frozen=True)
+class LabelledTexts:
+    """B documents of one split as they were read, in the order of `LabelledDocuments`.
+
+    Attributes:
+        doc_ids: B ids, sorted.
+        texts, labels: of these documents.
+        label_ids: int32 (B,); -1 for a class that train never saw.
+        num_chunks, num_tokens: int32 (B,).
+        near_duplicate_of_train: bool (B,).
+    """
+
+    doc_ids: list[str]
+    texts: list[str]
+    labels: list[str]
+    label_ids: np.ndarray
+    num_chunks: np.ndarray
+    num_tokens: np.ndarray
+    near_duplicate_of_train: np.ndarray
+
+
+def read_texts(chunk: FinishedStage, split: str) -> LabelledTexts:
+    """Return the documents of one split with their texts; there may be none."""
+    columns = ["doc_id", "text", "labels", "num_chunks", "num_tokens", "near_duplicate_of_train"]
+    rows = sorted(read_documents(chunk, split, columns).to_pylist(), key=lambda row: row["doc_id"])
+    labels = [row["labels"][0] for row in rows]
+    return LabelledTexts(
+        [row["doc_id"] for row in rows],
+        [row["text"] for row in rows],
+        labels,
+        label_ids(labels, chunk.details["labels"]),
+        np.asarray([row["num_chunks"] for row in rows], np.int32),
+        np.asarray([row["num_tokens"] for row in rows], np.int32),
+        np.asarray([row["near_duplicate_of_train"] for row in rows], bool),
+    )
+
+
+@dataclass(frozen=True)
 class TrainingChunks:
     """The N chunks of one split.
 

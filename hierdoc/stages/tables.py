@@ -98,22 +98,32 @@ def ragged_of(column: pa.ChunkedArray) -> list[np.ndarray]:
 
 def predictions_table(
     doc_ids: Sequence[str],
+    label_ids: np.ndarray,
     probs: np.ndarray,
     num_chunks: np.ndarray,
     labels: Sequence[str],
     true_labels: Sequence[str] | None = None,
 ) -> pa.Table:
-    """Return B documents' predictions from their probabilities, float32 (B, C), as one table.
+    """Return B documents' predictions as one table.
 
-    The label is the most probable class, the first in `labels` on ties.
+    Args:
+        doc_ids: B ids.
+        label_ids: int (B,), the answers as places in `labels`.
+        probs: float (B, C); NaN becomes null.
+        num_chunks: int (B,).
+        labels: the C classes.
+        true_labels: B labels, for a table with the truth beside each answer.
     """
-    best = probs.argmax(axis=1)
     columns = [
         pa.array(doc_ids, pa.string()),
-        pa.array([labels[at] for at in best], pa.string()),
-        pa.array(probs[np.arange(len(probs)), best], pa.float32()),
+        pa.array([labels[at] for at in label_ids], pa.string()),
+        _floats(probs[np.arange(len(probs)), label_ids]),
         pa.array(num_chunks, pa.int32()),
     ]
     columns += [] if true_labels is None else [pa.array(true_labels, pa.string())]
-    columns += [pa.array(np.ascontiguousarray(probs[:, at]), pa.float32()) for at in range(len(labels))]
+    columns += [_floats(probs[:, at]) for at in range(len(labels))]
     return pa.Table.from_arrays(columns, schema=predictions_schema(labels, true_labels is not None))
+
+
+def _floats(values: np.ndarray) -> pa.Array:
+    return pa.array(np.ascontiguousarray(values, np.float32), pa.float32(), from_pandas=True)

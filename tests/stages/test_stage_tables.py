@@ -67,16 +67,17 @@ def test_ragged_lists_come_back_one_by_one():
     assert [row.tolist() for row in tables.ragged_of(one)] == lists[2:]
 
 
-def test_predictions_name_the_most_probable_class_and_the_first_on_ties():
+def test_predictions_name_the_answers_class_with_its_probability():
     probs = np.asarray([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4], [0, 0, 1]], np.float32)
-    table = tables.predictions_table(["x", "y", "z"], probs, np.asarray([3, 1, 2]), ["b", "a", "é"], ["a", "b", "new"])
+    labels, chunks = ["b", "a", "é"], np.asarray([3, 1, 2])
+    table = tables.predictions_table(["x", "y", "z"], probs.argmax(axis=1), probs, chunks, labels, ["a", "b", "new"])
     third = float(np.float32(0.3))
     assert table.slice(0, 1).to_pylist() == [
         {"doc_id": "x", "label": "a", "probability": 0.5, "num_chunks": 3, "true_label": "a",
          "probability:b": float(np.float32(0.2)), "probability:a": 0.5, "probability:é": third}
     ]  # fmt: skip
     assert table["label"].to_pylist() == ["a", "b", "é"]
-    without = tables.predictions_table(["x"], probs[:1], np.asarray([3]), ["b", "a", "é"])
+    without = tables.predictions_table(["x"], np.asarray([1]), probs[:1], chunks[:1], labels)
     assert without.column_names == [
         "doc_id",
         "label",
@@ -95,3 +96,11 @@ def test_predictions_name_the_most_probable_class_and_the_first_on_ties():
         "float",
         "float",
     ]
+
+
+def test_an_answer_without_probabilities_has_null_for_them():
+    probs = np.asarray([[np.nan, np.nan], [0.25, 0.75]])
+    table = tables.predictions_table(["x", "y"], np.asarray([1, 0]), probs, np.asarray([1, 1]), ["a", "b"])
+    assert table["label"].to_pylist() == ["b", "a"]
+    assert table["probability"].to_pylist() == [None, 0.25]
+    assert table["probability:a"].to_pylist() == [None, 0.25]

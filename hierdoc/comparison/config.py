@@ -1,0 +1,190 @@
+"""What an experiment compares: its config.yaml, checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hierdoc.errors import HierdocError
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]*")  # of a dataset or an arm: it becomes part of a file's name
+STAGES = ("chunk", "finetune", "embed", "head")
+_STAGE_KEYS: dict[str, type] = dict.fromkeys(STAGES, dict)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Documents and how they are divided.
+
+    Attributes:
+        name: of the dataset.
+        files: the data, relative to the folder of data.
+        splits: split files; several are folds, whose test documents are pooled.
+        stages: arguments of the stages that hold for every arm, by stage.
+        seeds: one run of every arm for each.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    splits: tuple[Path, ...]
+    stages: Mapping[str, Mapping[str, Any]]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to answer.
+
+    Attributes:
+        name: of the arm.
+        answers: the head or the baseline that answers.
+        stages: arguments of the stages, by stage; they go before the dataset's.
+    """
+
+    name: str
+    answers: str
+    stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def arguments(self, dataset: Dataset, stage: str) -> dict[str, Any]:
+        """Return the arguments of one stage on one dataset."""
+        return {**dataset.stages.get(stage, {}), **self.stages.get(stage, {})}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What config.yaml says.
+
+    Attributes:
+        folder: that holds it.
+        question: in a sentence.
+        baseline: the arm that the others are compared with.
+        datasets, arms: in their order there.
+    """
+
+    folder: Path
+    question: str
+    baseline: str
+    datasets: Sequence[Dataset]
+    arms: Sequence[Arm]
+
+
+def read_config(folder: Path) -> Experiment:
+    """Return the experiment of `folder`/config.yaml.
+
+    Raises:
+        HierdocError: the file is missing or no YAML; a key is missing, unknown or of another kind.
+    """
+    import yaml
+
+    path = folder / "config.yaml"
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise HierdocError(f"{path}: does not exist; an experiment is a folder with a config.yaml") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise HierdocError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    read = _Reader(path, folder)
+    wanted = {"question": str, "baseline": str, "data": dict, "arms": dict}
+    top = read.keys(content, "the file", wanted, {"seeds": list})
+    seeds = read.seeds(top.get("seeds", [0]), "`seeds`")
+    datasets = [read.dataset(name, entry, seeds) for name, entry in top["data"].items()]
+    arms = [read.arm(name, entry) for name, entry in top["arms"].items()]
+    if not datasets:
+        raise HierdocError(f"{path}: must name at least one dataset under `data`")
+    if top["baseline"] not in {arm.name for arm in arms}:
+        raise HierdocError(f"{path}: `baseline` must be one of the arms, but is {top['baseline']!r} instead")
+    return Experiment(folder, " ".join(top["question"].split()), top["baseline"], datasets, arms)
+
+
+def check_config(experiment: Experiment, answerers: Set[str], arguments: Mapping[str, Set[str]]) -> None:
+    """Check that an experiment can be run.
+
+    Args:
+        experiment: as it was read.
+        answerers: the names of heads and baselines.
+        arguments: for each stage, the names of its arguments that an experiment may set.
+
+    Raises:
+        HierdocError: a name is unknown, or a split file does not exist; the message lists what there is.
+    """
+    path = experiment.folder / "config.yaml"
+    for arm in experiment.arms:
+        if arm.answers not in answerers:
+            raise HierdocError(
+                f"{path}: arm {arm.name!r} must be answered by one of {', '.join(sorted(answerers))}, "
+                f"but is by {arm.answers!r} instead"
+            )
+    for kind, entry in [*(("arm", arm) for arm in experiment.arms), *(("dataset", d) for d in experiment.datasets)]:
+        for stage, values in entry.stages.items():
+            for key in values:
+                if key not in arguments[stage]:
+                    known = ", ".join(sorted(arguments[stage]))
+                    raise HierdocError(f"{path}: `{stage}` of {kind} {entry.name!r} has {key!r}; it may have {known}")
+    for dataset in experiment.datasets:
+        for split in dataset.splits:
+            if not split.is_file():
+                raise HierdocError(f"{split}: this split file of dataset {dataset.name!r} does not exist")
+
+
+@dataclass(frozen=True)
+class _Reader:
+    path: Path
+    folder: Path
+
+    def keys(self, value: Any, where: str, needed: dict[str, type], optional: dict[str, type]) -> dict[str, Any]:
+        """Return `value`, which must be a mapping of these keys to values of these types."""
+        if not isinstance(value, dict):
+            raise HierdocError(f"{self.path}: {where} must be a mapping, but is {_kind(value)} instead")
+        for key in value:
+            if key not in needed and key not in optional:
+                raise HierdocError(
+                    f"{self.path}: {where} has a key {key!r}; it may have {', '.join([*needed, *optional])}"
+                )
+        for key in needed:
+            if key not in value:
+                raise HierdocError(f"{self.path}: {where} must have a key `{key}`")
+        for key, kind in {**needed, **optional}.items():
+            if key in value and not isinstance(value[key], kind):
+                wanted = {str: "text", dict: "a mapping", list: "a list"}[kind]
+                raise HierdocError(
+                    f"{self.path}: `{key}` of {where} must be {wanted}, but is {_kind(value[key])} instead"
+                )
+        return value
+
+    def seeds(self, values: list[Any], where: str) -> tuple[int, ...]:
+        if not values or not all(type(value) is int and value >= 0 for value in values) or len({*values}) < len(values):
+            raise HierdocError(f"{self.path}: {where} must be distinct whole numbers, but is {values!r} instead")
+        return tuple(values)
+
+    def dataset(self, name: Any, entry: Any, seeds: tuple[int, ...]) -> Dataset:
+        where = f"dataset {self.name(name, 'a dataset')!r}"
+        found = self.keys(entry, where, {"files": list, "splits": list}, {**_STAGE_KEYS, "seeds": list})
+        for key in ("files", "splits"):
+            if not found[key] or not all(isinstance(value, str) for value in found[key]):
+                raise HierdocError(f"{self.path}: `{key}` of {where} must be file names, but is {found[key]!r} instead")
+        splits = tuple(Path(self.folder, split) for split in found["splits"])
+        own = self.seeds(found["seeds"], f"`seeds` of {where}") if "seeds" in found else seeds
+        return Dataset(name, tuple(found["files"]), splits, _of_stages(found), own)
+
+    def arm(self, name: Any, entry: Any) -> Arm:
+        where = f"arm {self.name(name, 'an arm')!r}"
+        found = self.keys({} if entry is None else entry, where, {}, {"answers": str, **_STAGE_KEYS})
+        return Arm(name, found.get("answers", name), _of_stages(found))
+
+    def name(self, name: Any, kind: str) -> str:
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise HierdocError(
+                f"{self.path}: the name of {kind} must be letters, digits, _, + and -, but is {name!r} instead"
+            )
+        return name
+
+
+def _of_stages(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {stage: found[stage] for stage in STAGES if stage in found}
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else type(value).__name__

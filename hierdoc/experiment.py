@@ -1,0 +1,278 @@
+"""python -m hierdoc.experiment: run what is missing of an experiment, each shared stage once.
+
+python -m hierdoc.experiment experiments/010-heads --data DATA
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import inspect
+import multiprocessing
+import os
+import platform
+import shlex
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from hierdoc import chunk, cli, embed, evaluate, finetune, train_head
+from hierdoc.comparison.config import Arm, Dataset, Experiment, check_config, read_config
+from hierdoc.comparison.runs import run_directory, share_stages
+from hierdoc.errors import HierdocError
+from hierdoc.evaluation.baselines import BASELINES, OF_VECTORS, RULES
+from hierdoc.heads import HEADS
+from hierdoc.progress import say
+from hierdoc.stages import files, store
+
+_OURS = {"data", "run", "split", "split_column", "head", "seed", "overwrite"}  # not for an experiment to set
+_STAGES = {
+    "chunk": chunk.chunk_documents,
+    "finetune": finetune.finetune_encoder,
+    "embed": embed.embed_chunks,
+    "head": train_head.train_sequence_head,
+}
+
+
+def run_experiment(
+    folder: str | PathLike[str], data: str | PathLike[str] = ".", runs: str | PathLike[str] = "build/runs"
+) -> Path:
+    """Make FOLDER/results: one JSON file, with its predictions, for each dataset, arm and seed; return that folder.
+
+    For each dataset, every missing arm is trained and read on dev; which arm dev prefers is written to
+    results/selection.json; and only then test is read, once for each. What is finished, results and stages, is not made
+    again. Words-only baselines have no seed and run with the first one.
+
+    Args:
+        folder: holds config.yaml (see `hierdoc.comparison.config`).
+        data: the folder that its data files are relative to.
+        runs: where the stages are made; experiments that share stages may share it.
+
+    Raises:
+        HierdocError: the configuration or the data are not as they must be; a result is of another configuration.
+        HierdocFailure: as the stages.
+    """
+    known = {name: {*inspect.signature(function).parameters} - _OURS for name, function in _STAGES.items()}
+    experiment = read_config(Path(folder))
+    check_config(experiment, {*HEADS, *RULES, *BASELINES}, known)
+    for dataset in experiment.datasets:
+        _Work(experiment, dataset, Path(data), Path(runs)).finish()
+    return Path(folder) / "results"
+
+
+class _Work:
+    """One dataset of an experiment."""
+
+    def __init__(self, experiment: Experiment, dataset: Dataset, data: Path, runs: Path):
+        self.experiment, self.dataset, self.runs = experiment, dataset, runs
+        self.sources = [str(data / name) for name in dataset.files]
+        self.chunked: set[Path] = set()
+        self.command = shlex.join(["python", "-m", "hierdoc.experiment", str(experiment.folder), "--data", "DATA"])
+
+    def finish(self) -> None:
+        from hierdoc.comparison.results import result_path
+
+        wanted = [(arm, seed) for arm in self.experiment.arms for seed in self._seeds(arm)]
+        paths = {
+            (arm.name, seed): result_path(self.experiment.folder, self.dataset.name, arm.name, seed)
+            for arm, seed in wanted
+        }
+        for arm, seed in wanted:
+            self._check_same(paths[arm.name, seed], arm)
+        missing = [(arm, seed) for arm, seed in wanted if not paths[arm.name, seed].exists()]
+        say(f"{self.dataset.name}: {len(wanted) - len(missing)} of {len(wanted)} results are there")
+        for number, (arm, seed) in enumerate(missing, 1):
+            for split in self.dataset.splits:
+                say(f"{self.dataset.name}: {number}/{len(missing)} {arm.name}, seed {seed}, {split.name}")
+                self._train(arm, seed, split)
+        self._select(wanted, paths)
+        for arm, seed in missing:
+            self._write(arm, seed, paths[arm.name, seed])
+
+    def _seeds(self, arm: Arm) -> Sequence[int]:
+        return self.dataset.seeds if _needs_encoder(arm) else self.dataset.seeds[:1]
+
+    def _configuration(self, arm: Arm) -> dict[str, Any]:
+        return {"answers": arm.answers, **{stage: arm.arguments(self.dataset, stage) for stage in _STAGES}}
+
+    def _check_same(self, path: Path, arm: Arm) -> None:
+        if not path.exists():
+            return
+        facts = files.read_object(path)
+        splits = [files.sha256_of(split) for split in self.dataset.splits]
+        if facts["configuration"] != self._configuration(arm) or [part["sha256"] for part in facts["splits"]] != splits:
+            raise HierdocError(
+                f"{path}: is of another configuration than {self.experiment.folder / 'config.yaml'} says now; give the arm "
+                "another name, or remove the file to make it again"
+            )
+
+    def _train(self, arm: Arm, seed: int, split: Path) -> None:
+        """Make all stages of an arm up to its reading of dev."""
+        run = self._run_of(arm, seed, split)
+        if _is_head(arm):
+            arguments = {"head": arm.answers, "seed": seed, **arm.arguments(self.dataset, "head")}
+            _make(run, f"heads/{arm.answers}", train_head.train_sequence_head, **arguments)
+        _make(run, f"evaluate/{arm.answers}-dev", evaluate.evaluate_head, **_asked(arm), split="dev")
+
+    def _run_of(self, arm: Arm, seed: int, split: Path) -> Path:
+        """Return the run directory of an arm on one split file, with the stages that it shares made."""
+        arguments = {stage: arm.arguments(self.dataset, stage) for stage in _STAGES}
+        decided: dict[str, Any] = {"files": self.dataset.files, "chunk": arguments["chunk"]}
+        chunked = run_directory(self.runs, self.dataset.name, split, "chunk", decided)
+        self._chunk(chunked, split, arguments["chunk"])
+        shared = [(chunked, ("chunk",))]
+        if _needs_encoder(arm):
+            decided |= {"finetune": arguments["finetune"], "embed": arguments["embed"], "seed": seed}
+            encoded = run_directory(self.runs, self.dataset.name, split, "encoder", decided)
+            share_stages(encoded, chunked, "chunk")
+            _make(encoded, "finetune", finetune.finetune_encoder, seed=seed, **arguments["finetune"])
+            _make(encoded, "embed", embed.embed_chunks, **arguments["embed"])
+            shared.append((encoded, ("finetune", "embed")))
+        decided |= {"answers": arm.answers, "head": arguments["head"]}
+        run = run_directory(self.runs, self.dataset.name, split, arm.answers, decided)
+        for source, stages in shared:
+            share_stages(run, source, *stages)
+        return run
+
+    def _chunk(self, run: Path, split: Path, arguments: dict[str, Any]) -> None:
+        """Cut the documents; where that is finished, see once that it was of the data as they are now."""
+        if run not in self.chunked:
+            arguments = {"data": self.sources, "run": str(run), "split": str(split), **arguments}
+            if store.is_finished(run, "chunk"):
+                chunk.chunk_documents(**arguments)
+            else:
+                _call_apart(chunk.chunk_documents, **arguments)
+            self.chunked.add(run)
+
+    def _stages(self, arm: Arm, run: Path, *splits: str) -> dict[str, store.FinishedStage]:
+        names = ["chunk"]
+        if _needs_encoder(arm):
+            names += ["finetune", "embed"]
+        names += [f"heads/{arm.answers}"] if _is_head(arm) else []
+        names += [f"evaluate/{arm.answers}{split}" for split in splits]
+        return {name: store.read(run, name) for name in names}
+
+    def _select(self, wanted: Sequence[tuple[Arm, int]], paths: dict[tuple[str, int], Path]) -> None:
+        """Write which arm dev prefers, unless that is already written."""
+        from hierdoc.comparison.results import SELECTION
+
+        path = self.experiment.folder / "results" / SELECTION
+        recorded = files.read_object(path) if path.exists() else {}
+        if self.dataset.name in recorded:
+            return
+        accuracies: dict[str, list[float]] = {}
+        for arm, seed in wanted:
+            result = paths[arm.name, seed]
+            if result.exists():
+                found = [part["dev"]["document_accuracy"] for part in files.read_object(result)["parts"]]
+            else:
+                found = [
+                    self._stages(arm, self._run_of(arm, seed, split), "-dev")[f"evaluate/{arm.answers}-dev"].details[
+                        "document_accuracy"
+                    ]
+                    for split in self.dataset.splits
+                ]
+            accuracies.setdefault(arm.name, []).extend(found)
+        means = {name: sum(values) / len(values) for name, values in accuracies.items()}
+        chosen = max(means, key=lambda name: means[name])  # the first of them on ties
+        recorded[self.dataset.name] = {
+            "chosen": chosen, "mean_dev_accuracy": means, "seeds": list(self.dataset.seeds),
+            "num_splits": len(self.dataset.splits),
+        }  # fmt: skip
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write_json(path, recorded)
+        say(f"{self.dataset.name}: dev prefers {chosen} ({means[chosen]:.4f}); test is read from here on")
+
+    def _write(self, arm: Arm, seed: int, path: Path) -> None:
+        """Read test for one arm and seed, and write the result."""
+        import pyarrow as pa
+
+        from hierdoc.comparison.parts import part_facts, predictions_of_part
+        from hierdoc.comparison.results import write_result
+
+        name = f"evaluate/{arm.answers}"
+        parts, predictions, versions = [], [], {}
+        for number, split in enumerate(self.dataset.splits):
+            run = self._run_of(arm, seed, split)
+            _make(run, name, evaluate.evaluate_head, **_asked(arm))
+            stages = self._stages(arm, run, "", "-dev")
+            parts.append(part_facts(stages, name, split))
+            predictions.append(predictions_of_part(stages["chunk"], stages[name], number))
+            versions = stages[name].manifest["versions"]
+        commits = sorted({commit for part in parts for commit in part["commits"]})
+        facts = {
+            "experiment": self.experiment.folder.resolve().name,
+            "dataset": self.dataset.name,
+            "data_sha256": stages["chunk"].parameters["data_sha256"],
+            "splits": [{"file": part["split"], "sha256": part["split_sha256"]} for part in parts],
+            "arm": arm.name,
+            "configuration": self._configuration(arm),
+            "seed": seed,
+            "parts": parts,
+            "command": self.command,
+            "commits": commits,
+            "dirty": any("+" in commit or commit == "unknown" for commit in commits),
+            "versions": {key: value for key, value in versions.items() if key != "commit"},
+            "machine": {"cores": os.cpu_count(), "architecture": platform.machine()},
+        }
+        write_result(path, facts, pa.concat_tables(predictions))
+        say(f"{path}: written")
+
+
+def _is_head(arm: Arm) -> bool:
+    return arm.answers in HEADS
+
+
+def _needs_encoder(arm: Arm) -> bool:
+    return _is_head(arm) or arm.answers in OF_VECTORS
+
+
+def _asked(arm: Arm) -> dict[str, str]:
+    return {"head" if _is_head(arm) else "baseline": arm.answers}
+
+
+def _make(run: Path, stage: str, function: Callable[..., Any], **arguments: Any) -> None:
+    """Let `function` make a stage of `run` unless it is finished: the directory's name stands for its arguments."""
+    if not store.is_finished(run, stage):
+        _call_apart(function, run=str(run), **arguments)
+
+
+def _call_apart(function: Callable[..., Any], **arguments: Any) -> None:
+    """Call `function` in a process of its own, so that the memory it takes is told apart and given back."""
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+        pool.submit(_call, function, arguments).result()
+
+
+def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    function(**arguments)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command's argument parser."""
+    parser = cli.make_parser(
+        "experiment",
+        "Run what is missing of an experiment: every arm on every dataset, split file and seed of its config.yaml.",
+        "python -m hierdoc.experiment experiments/010-heads --data data",
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="the experiment's, with config.yaml")
+    parser.add_argument("--data", default=".", metavar="DIR", help="what the data files are relative to")
+    parser.add_argument("--runs", default="build/runs", metavar="DIR", help="where stages are made and found again")
+    parser.set_defaults(function=run_experiment, describe=describe, goes_on=True)
+    return parser
+
+
+def describe(results: Path) -> str:
+    """Return the line that says what was made."""
+    found = sorted(results.glob("*.seed-*.json"))
+    return f"{results}: {len(found)} results; python -m hierdoc.report {results.parent} makes the report of them"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see `hierdoc.cli.run_command` for the exit codes."""
+    return cli.run_command(build_parser(), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

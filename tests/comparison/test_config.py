@@ -1,0 +1,96 @@
+"""config.yaml: what it may say, and what is said of what it may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hierdoc.comparison.config import check_config, read_config
+from hierdoc.errors import HierdocError
+
+GOOD = """
+question: Which is
+  better?
+baseline: words
+data:
+  letters:
+    files: [a.csv, b.csv]
+    splits: [split.csv]
+    chunk: {id_column: id, chunk_size: 100}
+  mail:
+    files: [mail.csv]
+    splits: [split.csv]
+    seeds: [3, 4]
+arms:
+  lstm: {chunk: {chunk_size: 200}, head: {epochs: 5}}
+  words: {answers: tfidf_svm}
+  average:
+"""
+KNOWN = {"chunk": {"id_column", "chunk_size"}, "finetune": set(), "embed": set(), "head": {"epochs"}}
+ANSWERERS = {"lstm", "average", "tfidf_svm"}
+
+
+def read(folder: Path, text: str = GOOD):
+    (folder / "split.csv").touch()
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    experiment = read_config(folder)
+    check_config(experiment, ANSWERERS, KNOWN)
+    return experiment
+
+
+def test_a_config_is_read_in_its_order(tmp_path: Path):
+    found = read(tmp_path)
+    assert (found.question, found.baseline) == ("Which is better?", "words")
+    assert [arm.name for arm in found.arms] == ["lstm", "words", "average"]
+    assert [arm.answers for arm in found.arms] == ["lstm", "tfidf_svm", "average"]
+    letters, mail = found.datasets
+    assert letters.files == ("a.csv", "b.csv") and letters.splits == (tmp_path / "split.csv",)
+    assert letters.seeds == (0,) and mail.seeds == (3, 4)
+
+
+def test_an_arms_arguments_go_before_the_datasets(tmp_path: Path):
+    found = read(tmp_path)
+    lstm, words, _ = found.arms
+    letters, mail = found.datasets
+    assert lstm.arguments(letters, "chunk") == {"id_column": "id", "chunk_size": 200}
+    assert words.arguments(letters, "chunk") == {"id_column": "id", "chunk_size": 100}
+    assert lstm.arguments(mail, "chunk") == {"chunk_size": 200} and words.arguments(mail, "head") == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (GOOD, "", "the file must be a mapping, but is nothing instead"),
+        (GOOD, "- a", "the file must be a mapping, but is list instead"),
+        ("question:", "question: [", "is not YAML"),
+        ("baseline: words\n", "", "the file must have a key `baseline`"),
+        ("baseline: words", "baseline: svm", "`baseline` must be one of the arms, but is 'svm' instead"),
+        ("baseline: words", "baseline: 7", "`baseline` of the file must be text, but is int instead"),
+        ("baseline:", "seeds: [0, 0]\nbaseline:", "`seeds` must be distinct whole numbers, but is [0, 0] instead"),
+        ("seeds: [3, 4]", "seeds: [x]", "`seeds` of dataset 'mail' must be distinct whole numbers, but is ['x']"),
+        ("seeds: [3, 4]", "seed: 3", "dataset 'mail' has a key 'seed'; it may have files, splits, chunk"),
+        ("files: [mail.csv]", "files: []", "`files` of dataset 'mail' must be file names, but is [] instead"),
+        ("files: [mail.csv]", "files: mail.csv", "`files` of dataset 'mail' must be a list, but is str instead"),
+        ("  mail:", "  ma il:", "the name of a dataset must be letters, digits, _, + and -, but is 'ma il' instead"),
+        ("  average:", "  ../up:", "the name of an arm must be letters, digits, _, + and -, but is '../up' instead"),
+        ("  average:", "  mean:", "arm 'mean' must be answered by one of average, lstm, tfidf_svm, but is by 'mean'"),
+        ("epochs: 5", "epoch: 5", "`head` of arm 'lstm' has 'epoch'; it may have epochs"),
+        ("id_column: id", "id: id", "`chunk` of dataset 'letters' has 'id'; it may have chunk_size, id_column"),
+        ("chunk: {chunk_size: 200}", "chunk: 200", "`chunk` of arm 'lstm' must be a mapping, but is int instead"),
+        ("splits: [split.csv]", "splits: [none.csv]", "none.csv: this split file of dataset 'letters' does not exist"),
+    ],
+)
+def test_a_wrong_config_is_told_in_one_line(before: str, after: str, said: str, tmp_path: Path):
+    assert before in GOOD
+    with pytest.raises(HierdocError) as refused:
+        read(tmp_path, GOOD.replace(before, after, 1))
+    assert said in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_folder_without_a_config_is_told(tmp_path: Path):
+    with pytest.raises(HierdocError, match="config.yaml: does not exist; an experiment is a folder with a config.yaml"):
+        read_config(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(HierdocError, match="does not exist"):
+        read_config(tmp_path / "file")

@@ -1,0 +1,70 @@
+"""Intervals and tests against exact computations, scipy and statements that hold by definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hierdoc.evaluation.significance import bootstrap_mean, mcnemar, wilson
+
+
+def test_the_interval_is_near_the_binomial_one():
+    values = np.repeat([1, 0], [300, 100])
+    found = bootstrap_mean(values)
+    assert found.estimate == 0.75
+    exact = stats.binom(400, 0.75).ppf([0.025, 0.975]) / 400  # resampling hits is drawing from this very binomial
+    np.testing.assert_allclose([found.low, found.high], exact, atol=1 / 400)
+
+
+def test_the_interval_of_differences_is_that_of_a_plain_loop_over_resampled_documents():
+    rng = np.random.default_rng(5)
+    first, second = rng.random(200) < 0.8, rng.random(200) < 0.7
+    differences = first.astype(float) - second
+    loop = np.random.default_rng(9)
+    means = [differences[loop.integers(0, 200, 200)].mean() for _ in range(20_000)]
+    found = bootstrap_mean(differences)
+    np.testing.assert_allclose([found.low, found.high], np.quantile(means, [0.025, 0.975]), atol=0.006)
+
+
+def test_95_of_100_intervals_hold_the_truth():
+    rng = np.random.default_rng(3)
+    hits = 0
+    for trial in range(400):
+        first, second = rng.random(300) < 0.8, rng.random(300) < 0.75
+        found = bootstrap_mean(first.astype(float) - second, seed=trial, num_resamples=1000)
+        hits += found.low <= 0.05 <= found.high
+    assert stats.binomtest(hits, 400, 0.95).pvalue > 1e-3
+
+
+def test_the_same_seed_gives_the_same_interval():
+    values = np.random.default_rng(0).standard_normal(50)
+    assert bootstrap_mean(values, seed=1) == bootstrap_mean(values, seed=1) != bootstrap_mean(values, seed=2)
+
+
+def test_no_difference_anywhere_is_an_interval_of_zero():
+    found = bootstrap_mean(np.zeros(7))
+    assert (found.low, found.estimate, found.high) == (0, 0, 0) and not found.excludes_zero
+    assert bootstrap_mean(np.ones(7)).excludes_zero and bootstrap_mean(-np.ones(7)).excludes_zero
+
+
+@pytest.mark.parametrize(("right", "documents"), [(0, 4), (4, 4), (18, 18), (1, 7), (300, 400)])
+def test_a_shares_interval_is_scipys(right: int, documents: int):
+    exact = stats.binomtest(right, documents).proportion_ci(method="wilson")
+    found = wilson(right / documents, documents)
+    assert found.estimate == right / documents
+    np.testing.assert_allclose([found.low, found.high], exact, atol=1e-6)
+    assert found.low <= found.estimate <= found.high
+
+
+@pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (5, 0), (0, 5), (10, 3), (40, 41), (700, 500)])
+def test_mcnemar_is_the_exact_binomial_test_of_the_documents_that_differ(only_first: int, only_second: int):
+    first = np.repeat([True, True, False, False], [9, only_first, only_second, 4])
+    second = np.repeat([True, False, True, False], [9, only_first, only_second, 4])
+    found = mcnemar(first, second)
+    assert (found.only_first, found.only_second) == (only_first, only_second)
+    if only_first + only_second:
+        exact = stats.binomtest(only_first, only_first + only_second).pvalue
+        assert found.p_value == pytest.approx(exact, rel=1e-9)
+    else:
+        assert found.p_value == 1

@@ -1,0 +1,160 @@
+"""A report's pages hold every figure, escape what they are given, and stand alone."""
+
+from __future__ import annotations
+
+import html as html_text
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "comparison"))
+
+from results_by_hand import predictions, three_arms
+
+from hierdoc.comparison.results import read_results, write_result
+from hierdoc.comparison.summary import summarise
+from hierdoc.evaluation.calibration import reliability
+from hierdoc.evaluation.significance import bootstrap_mean
+from hierdoc.reporting import figures
+from hierdoc.reporting.pages import html, markdown
+from hierdoc.reporting.sections import Section, Table, report_sections
+
+SELECTION = {"letters": {"chosen": "lstm", "mean_dev_accuracy": {"lstm": 0.8, "average": 0.7}}}
+EVIL = "<script>alert('x')</script> & | `*_[x]"
+
+
+def sections_of(folder: Path, texts: dict | None = None) -> list[Section]:
+    summaries = summarise(three_arms(folder), ["lstm", "average", "svm"], ["letters"], "svm", SELECTION)
+    return report_sections(summaries, texts or {})
+
+
+def table_with(sections: list[Section], heading: str, first: str) -> Table:
+    """The table of the section of that heading whose header begins with `first`."""
+    (found,) = [table for section in sections if section.heading == heading for table in section.tables if table.header[0].startswith(first)]  # fmt: skip
+    return found
+
+
+def row(table: Table, name: str) -> dict:
+    (found,) = [cells for cells in table.rows if cells[0] == name]
+    assert len(found) == len(table.header)
+    return dict(zip(table.header, found, strict=True))
+
+
+def test_the_overview_has_means_spreads_differences_tests_and_calibration(tmp_path: Path):
+    (overview,) = [section for section in sections_of(tmp_path) if section.heading == "letters"]
+    table = overview.tables[0]
+    lstm, svm = row(table, "lstm"), row(table, "svm")
+    # 5/6 and 4/6: mean 0.75, deviation sqrt(2) / 12; the differences are 0, 0.5, 1, 0, 0, 1
+    assert lstm["accuracy"] == "0.750 ± 0.118 (2)"
+    interval = bootstrap_mean(np.array([0, 0.5, 1, 0, 0, 1]))
+    assert lstm["difference"] == f"+0.417 [{interval.low:+.3f}, {interval.high:+.3f}]"
+    assert lstm["McNemar p"] == "0.250, 0.500"
+    # every answer has 0.8: the errors are 5/6 - 0.8 and 0.8 - 4/6
+    assert lstm["calibration error"] == f"{np.mean([5 / 6 - 0.8, 0.8 - 4 / 6]):.3f}"
+    assert svm["difference"] == svm["McNemar p"] == svm["calibration error"] == svm["log loss"] == ""
+
+
+def test_near_duplicates_late_arms_and_the_selection_are_told(tmp_path: Path):
+    sections = sections_of(tmp_path)
+    (overview,) = [section for section in sections if section.heading == "letters"]
+    assert "Dev prefers lstm; that was written down before test was read." in overview.paragraphs
+    assert "Added after test was read: svm." in overview.paragraphs
+    without = row(overview.tables[1], "lstm")
+    assert without["accuracy without 1 near-duplicates of training documents"] == "0.700 ± 0.141 (2)"  # 4/5 and 3/5
+
+
+def test_length_classes_coverage_mistakes_and_costs_are_by_hand(tmp_path: Path):
+    sections = sections_of(tmp_path)
+    bins = table_with(sections, "letters: by length", "chunks")
+    assert row(bins, "documents") == {"chunks": "documents", "1": 2, "2-3": 1, "4-7": 2, "16+": 1}
+    assert list(row(bins, "lstm").values())[1:] == [0.5, 0.5, 1.0, 1.0]
+    long = table_with(sections, "letters: by length", "long documents only (4 chunks or more: 3)")
+    assert row(long, "svm")["accuracy"] == "0.333 (1)" and row(long, "lstm")["difference"].startswith("+0.667 [")
+    classes = table_with(sections, "letters: classes", "class")
+    # class b of the lstm: seed 0 says b for d2 and d3 (F1 0.8), seed 1 for d1, d2, d3 (F1 4/6)
+    assert row(classes, "b") == {
+        "class": "b",
+        "documents": 3,
+        "F1 of lstm": pytest.approx((0.8 + 4 / 6) / 2),
+        "F1 of svm": pytest.approx(1 / 3),
+    }
+    coverage = table_with(sections, "letters: coverage", "class")
+    assert list(row(coverage, "a").values()) == ["a", 7, 1000, "90.0%", 100, "0.50%"]
+    assert list(row(coverage, "all").values()) == ["all", 13, 1500, "93.3%", 100, "0.33%"]
+    mistakes = table_with(sections, "letters: most confident mistakes", "document")
+    assert [cells[:3] for cells in mistakes.rows] == [["d4", "b", "c"]]
+    costs = row(table_with(sections, "letters: costs", "arm"), "lstm")
+    assert costs["encoding, chunks/s"] == "50.0" and costs["peak memory, GiB"] == "2.0"
+    assert costs["encoding, CPU-seconds per 1,000 documents"] == "2000"  # 26 s for 13 documents
+
+
+def test_code_that_no_commit_holds_is_marked(tmp_path: Path):
+    results = three_arms(tmp_path)
+    write_result(results[0].path, {**results[0].facts, "dirty": True}, results[0].predictions)
+    summaries = summarise(read_results(tmp_path), ["lstm", "average", "svm"], ["letters"], "svm", {})
+    (provenance,) = [section for section in report_sections(summaries, {}) if section.heading.endswith("provenance")]
+    assert provenance.paragraphs[0] == "Not from committed code: letters.average.seed-0.json."
+
+
+def test_texts_are_shown_when_they_are_given_and_only_then(tmp_path: Path):
+    texts = {"letters": {(1, "d4"): f"{EVIL} {'word ' * 200}"}}
+    with_text = html("x", "q", sections_of(tmp_path, texts))
+    assert "<script" not in with_text and "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;" in with_text
+    (mistakes,) = [s for s in sections_of(tmp_path, texts) if s.heading.endswith("mistakes")]
+    assert mistakes.tables[0].header[-1] == "text" and len(mistakes.tables[0].rows[0][-1]) == 300
+    assert "word word" not in html("x", "q", sections_of(tmp_path))
+
+
+def test_labels_and_ids_are_escaped_in_both_pages(tmp_path: Path):
+    table = predictions(
+        [EVIL] * 6, true_label=[EVIL, "b", "c", "d", "e", "f"], doc_id=[f"{EVIL}{at}" for at in range(6)]
+    )
+    results = three_arms(tmp_path)
+    for result in results:
+        write_result(result.path, result.facts, table)
+    summaries = summarise(read_results(tmp_path), ["lstm", "average", "svm"], ["letters"], "svm", SELECTION)
+    page = html(EVIL, EVIL, report_sections(summaries, {}))
+    assert "<script" not in page and page.count(html_text.escape(EVIL, quote=False)[:20]) > 5
+    text = markdown(EVIL, EVIL, report_sections(summaries, {}))
+    assert "<script" not in text.replace("\\<", "") and "\\|" in text
+    for line in text.splitlines():
+        if line.startswith("|"):
+            bars = len(re.findall(r"(?<!\\)\|", line))
+            assert bars in {len(row.header) + 1 for s in report_sections(summaries, {}) for row in s.tables}
+
+
+def test_the_page_needs_nothing_else(tmp_path: Path):
+    page = html("x", "q", sections_of(tmp_path))
+    for found in re.findall(r"(?:src|href)=[\"']([^\"']*)", page):
+        assert found.startswith("#"), found
+    assert "@import" not in page and "url(http" not in page and "<script" not in page
+    anchors = re.findall(r'href="#(s\d+)"', page)
+    assert anchors and all(f'id="{anchor}"' in page for anchor in anchors)
+    assert 'name="viewport"' in page
+
+
+def test_the_same_results_make_the_same_page(tmp_path: Path):
+    assert html("x", "q", sections_of(tmp_path)) == html("x", "q", sections_of(tmp_path))
+
+
+def test_every_figure_is_xml_that_grows_with_the_page():
+    interval = bootstrap_mean(np.array([0.0, 1.0, 1.0]))
+    history = [{"epoch": 1, "train_loss": 1.0, "dev_loss": 2.0, "dev_accuracy": 0.5}]
+    found = {
+        "forest": figures.forest([("a & <b>", interval), ("c", interval)], "base", "c"),
+        "lines": figures.lines_by_bin(["1", "2-3"], [5, 6], {"a & <b>": [interval, interval]}),
+        "confusion": figures.confusion(["a & <b>", "c"], np.array([[3, 1], [0, 2]])),
+        "curves": figures.curves({"a & <b>": [history, history]}),
+        "reliability": figures.reliability_diagram(
+            {"a & <b>": reliability(np.array([0.4, 0.9]), np.array([True, False]))}
+        ),
+    }
+    for name, svg in found.items():
+        root = ElementTree.fromstring(svg)
+        assert root.tag.endswith("svg") and "viewBox" in root.attrib and "width" not in root.attrib, name
+        assert any("a & <b>" in (node.text or "") for node in root.iter()), name
+    assert "3" in {node.text for node in ElementTree.fromstring(found["confusion"]).iter()}

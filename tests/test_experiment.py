@@ -1,0 +1,225 @@
+"""An experiment from its config.yaml to its report, on a ten-word world."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from conftest import tiny_rows, write_csv
+
+from hierdoc import HierdocError, experiment, run_experiment, write_report
+from hierdoc.corpus.split_files import text_sha256
+
+CONFIG = """
+question: Which way of reading is best
+  in a ten-word world?
+baseline: average
+seeds: [0, 1]
+data:
+  tiny:
+    files: [tiny.csv]
+    splits: [fold-1.csv, fold-2.csv]
+    chunk: {{id_column: id, encoder: "{encoder}", chunk_size: 10}}
+    finetune: {{epochs: 0, precision: float32}}
+    embed: {{precision: float32}}
+arms:
+  lstm: {{head: {{epochs: 2}}}}
+  lstm-slow: {{answers: lstm, head: {{epochs: 1, learning_rate: 0.0001}}}}
+  average:
+  tfidf_svm:
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: str) -> Path:
+    """An experiment with two folds, run and reported on. Do not write into it."""
+    place = tmp_path_factory.mktemp("experiments")
+    folder = place / "001-tiny"
+    folder.mkdir()
+    rows = tiny_rows()
+    write_csv(place / "tiny.csv", [{key: row[key] for key in ("id", "text", "label")} for row in rows])
+    for number in (1, 2):
+        with (folder / f"fold-{number}.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["doc_id", "split", "sha256"])
+            for at, row in enumerate(rows):
+                split = "test" if at % 2 == number - 1 else "dev" if at % 8 in (2, 5) else "train"
+                writer.writerow([row["id"], split, text_sha256(row["text"])])
+    (folder / "config.yaml").write_text(CONFIG.format(encoder=tiny_encoder), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiment, "_call_apart", lambda function, **arguments: function(**arguments))
+        run_experiment(folder, place, place / "runs")
+    write_report(folder)
+    return folder
+
+
+@pytest.fixture
+def copy(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same experiment to change."""
+    monkeypatch.setattr(experiment, "_call_apart", lambda function, **arguments: function(**arguments))
+    shutil.copytree(folder.parent, tmp_path / "place", symlinks=True)
+    return tmp_path / "place" / folder.name
+
+
+def result(folder: Path, name: str) -> dict:
+    return json.loads((folder / "results" / f"{name}.json").read_text())
+
+
+def test_there_is_a_result_for_each_arm_and_seed_and_words_have_no_seed(folder: Path):
+    names = sorted(path.name for path in (folder / "results").iterdir() if path.suffix == ".json")
+    wanted = [f"tiny.{arm}.seed-{seed}.json" for arm in ("average", "lstm", "lstm-slow") for seed in (0, 1)]
+    assert names == sorted([*wanted, "tiny.tfidf_svm.seed-0.json", "selection.json"])
+
+
+def test_the_folds_test_documents_are_pooled(folder: Path):
+    facts = result(folder, "tiny.lstm.seed-0")
+    table = pq.read_table(folder / "results/tiny.lstm.seed-0.parquet")
+    truth = {row["id"]: row["label"] for row in tiny_rows()}
+    assert sorted(table["doc_id"].to_pylist()) == sorted(truth)
+    assert table["true_label"].to_pylist() == [truth[doc_id] for doc_id in table["doc_id"].to_pylist()]
+    assert table["part"].to_pylist() == [0] * 20 + [1] * 20
+    right = [row["label"] == row["true_label"] for row in table.to_pylist()]
+    assert facts["metrics"]["document_accuracy"] == np.mean(right)
+    runs = folder.parent / "runs/tiny"
+    for number in (1, 2):
+        found = [
+            json.loads(path.read_text())["document_accuracy"]
+            for path in runs.glob(f"fold-{number}/lstm-*/evaluate/lstm/metrics.json")
+        ]
+        assert np.isclose(found, np.mean(right[20 * number - 20 : 20 * number])).any()
+
+
+def test_what_arms_share_is_made_once(folder: Path):
+    for fold in (folder.parent / "runs/tiny").iterdir():
+        made = [path.parent.parent for path in fold.glob("*/*/manifest.json") if not path.parent.is_symlink()]
+        names = sorted(path.name.rsplit("-", 1)[0] for path in made)
+        assert names == ["chunk", "encoder", "encoder", "encoder", "encoder"]  # finetune and embed, for two seeds
+    fingerprints = {
+        result(folder, f"tiny.{arm}.seed-0")["parts"][0]["fingerprints"]["embed"]
+        for arm in ("lstm", "lstm-slow", "average")
+    }
+    assert len(fingerprints) == 1
+    other_seed = result(folder, "tiny.average.seed-1")["parts"][0]["fingerprints"]
+    assert other_seed["embed"] not in fingerprints
+    assert other_seed["chunk"] == result(folder, "tiny.tfidf_svm.seed-0")["parts"][0]["fingerprints"]["chunk"]
+
+
+def test_a_second_time_nothing_is_made(copy: Path, capsys: pytest.CaptureFixture[str]):
+    before = {path: path.stat().st_mtime_ns for path in copy.parent.rglob("*") if path.is_file()}
+    assert experiment.main([str(copy), "--data", str(copy.parent), "--runs", str(copy.parent / "runs")]) == 0
+    assert {path: path.stat().st_mtime_ns for path in copy.parent.rglob("*") if path.is_file()} == before
+    said = capsys.readouterr()
+    assert "7 of 7 results are there" in said.err and "7 results" in said.out
+
+
+def test_a_missing_result_is_made_again_from_the_same_stages(copy: Path):
+    path = copy / "results/tiny.lstm.seed-1.json"
+    before = result(copy, "tiny.lstm.seed-1"), path.with_suffix(".parquet").read_bytes()
+    for file in (path, path.with_suffix(".parquet")):
+        file.unlink()
+    run_experiment(copy, copy.parent, copy.parent / "runs")
+    after = result(copy, "tiny.lstm.seed-1"), path.with_suffix(".parquet").read_bytes()
+    assert before[0].pop("command").endswith("001-tiny --data DATA") and after[0].pop("command")
+    assert after == before
+
+
+def test_data_that_have_changed_are_noticed(copy: Path):
+    (copy / "results/tiny.average.seed-0.json").unlink()
+    table = copy.parent / "tiny.csv"
+    table.write_text(table.read_text().replace("fish", "fishes", 1), encoding="utf-8")
+    with pytest.raises(HierdocError, match="already finished with `data_sha256`"):
+        run_experiment(copy, copy.parent, copy.parent / "runs")
+
+
+def test_dev_selects_before_test_is_read(folder: Path, copy: Path, monkeypatch: pytest.MonkeyPatch):
+    recorded = json.loads((folder / "results/selection.json").read_text())["tiny"]
+    for arm, mean in recorded["mean_dev_accuracy"].items():
+        seeds = (0,) if arm == "tfidf_svm" else (0, 1)
+        found = [
+            part["dev"]["document_accuracy"]
+            for seed in seeds
+            for part in result(folder, f"tiny.{arm}.seed-{seed}")["parts"]
+        ]
+        assert mean == pytest.approx(np.mean(found))
+    best = max(recorded["mean_dev_accuracy"].values())
+    assert recorded["mean_dev_accuracy"][recorded["chosen"]] == best
+
+    shutil.rmtree(copy / "results")
+    for path in (copy.parent / "runs").glob("*/*/*/evaluate"):
+        shutil.rmtree(path)
+    asked = []
+    real = experiment._make
+
+    def make(run: Path, stage: str, function, **arguments):
+        if stage.startswith("evaluate/"):
+            asked.append((stage, (copy / "results/selection.json").exists()))
+        real(run, stage, function, **arguments)
+
+    monkeypatch.setattr(experiment, "_make", make)
+    run_experiment(copy, copy.parent, copy.parent / "runs")
+    assert {stage.endswith("-dev") != selected for stage, selected in asked} == {True} and len(asked) == 28
+
+
+def test_a_result_of_another_configuration_is_refused_and_not_touched(copy: Path):
+    config = copy / "config.yaml"
+    config.write_text(config.read_text().replace("epochs: 2", "epochs: 3"), encoding="utf-8")
+    with pytest.raises(HierdocError, match=r"tiny.lstm.seed-0.json: is of another configuration than .*config.yaml"):
+        run_experiment(copy, copy.parent, copy.parent / "runs")
+
+
+def test_an_arm_that_comes_after_test_was_read_is_marked(copy: Path):
+    config = copy / "config.yaml"
+    config.write_text(config.read_text() + "  vote:\n", encoding="utf-8")
+    run_experiment(copy, copy.parent, copy.parent / "runs")
+    assert "vote" not in json.loads((copy / "results/selection.json").read_text())["tiny"]["mean_dev_accuracy"]
+    assert (copy / "results/tiny.vote.seed-1.json").exists()
+    write_report(copy)
+    assert "Added after test was read: vote." in (copy / "report.md").read_text()
+
+
+def test_texts_are_shown_on_demand_in_pages_of_another_name(copy: Path):
+    selection = copy / "results/selection.json"
+    selection.write_text(selection.read_text().replace('"chosen": "average"', '"chosen": "lstm"'))
+    runs = copy.parent / "runs"
+    written = write_report(copy, with_text=True, runs=runs)
+    assert [path.name for path in written] == ["report-with-text.html", "report-with-text.md"]
+    wrong = [
+        row
+        for row in pq.read_table(copy / "results/tiny.lstm.seed-0.parquet").to_pylist()
+        if row["label"] != row["true_label"]
+    ]
+    texts = {row["id"]: row["text"] for row in tiny_rows()}
+    shown = max(wrong, key=lambda row: row["probability"])["doc_id"]
+    for path in written:
+        assert texts[shown][:60] in path.read_text()
+    write_report(copy)
+    assert "the cat sat" not in (copy / "report.html").read_text() + (copy / "report.md").read_text()
+    with pytest.raises(
+        HierdocError, match=r"none/tiny/fold-1: holds no chunk stage that tiny.lstm.seed-0.json was made"
+    ):
+        write_report(copy, with_text=True, runs=copy.parent / "none")
+
+
+def test_a_stage_runs_in_a_process_of_its_own(folder: Path, tmp_path: Path):
+    """The one test that does not patch it: a words-only arm."""
+    config = (folder / "config.yaml").read_text()
+    other = tmp_path / "002-words"
+    other.mkdir()
+    text = (
+        config[: config.index("arms:")]
+        .replace("baseline: average", "baseline: majority")
+        .replace("fold-1.csv, fold-2.csv", str(folder / "fold-1.csv"))
+    )
+    (other / "config.yaml").write_text(f"{text}arms:\n  majority:\n", encoding="utf-8")
+    run_experiment(other, folder.parent, tmp_path / "runs")
+    assert (other / "results/tiny.majority.seed-0.json").exists()
+    (other / "config.yaml").write_text(f"{text}arms:\n  majority:\n".replace("tiny.csv", "none.csv"), encoding="utf-8")
+    shutil.rmtree(tmp_path / "runs")
+    (other / "results/tiny.majority.seed-0.json").unlink()
+    with pytest.raises(HierdocError, match="none.csv"):  # what goes wrong there is told here
+        run_experiment(other, folder.parent, tmp_path / "runs")
