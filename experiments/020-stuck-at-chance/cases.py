@@ -20,6 +20,7 @@ from settings import Case, Dataset, Documents
 
 from hierdoc.encoders.pretrained import EncoderSource
 from hierdoc.stages import files
+from hierdoc.stages.provenance import versions_and_commit
 
 CHUNKS, DOCUMENTS = "chunks", "documents"  # the folders of a case's two traces
 
@@ -79,6 +80,8 @@ class Bench:
             "num_chunks": {side: len(arrays.y) for side, arrays in model.arrays.items()},
             "hierdoc_accuracy": self.hierdoc_accuracy(case.documents),
             "findings": examine(folder),
+            "made_with": (versions := versions_and_commit()),
+            "examined_at": versions.get("commit"),
             "seconds": round(time.monotonic() - started, 1),
         }
         self.results.mkdir(parents=True, exist_ok=True)
@@ -89,7 +92,8 @@ class Bench:
     def examine_again(self, case: Case) -> dict[str, Any]:
         """Let the doctor look again at a finished case's trace, and write the result anew."""
         result = files.read_object(self.result_path(case))
-        result |= {**describe(case), "findings": examine(self.trace_folder(case))}
+        commit = versions_and_commit().get("commit")
+        result |= {**describe(case), "findings": examine(self.trace_folder(case)), "examined_at": commit}
         files.write_json(self.result_path(case), result)
         return result
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,18 @@ def summary(results: list[Result], config: dict[str, Any]) -> str:
         f"- Healthy runs: {len(healthy)}. {len(accused)} are accused{': ' + ', '.join(accused) if accused else ''}; "
         f"{noted} have a symptom or a note."
     )
+    made = commits(result["made_with"].get("commit") for result in results)
+    hours = sum(result["seconds"] for result in results) / 3600
+    lines.append(
+        f"- Made at commit {made} in {hours:.1f} hours, examined at {commits(result['examined_at'] for result in results)}."
+    )
     return "\n".join(lines) + "\n"
+
+
+def commits(found: Iterable[str | None]) -> str:
+    """Return the commits that results name, each once."""
+    names = dict.fromkeys("unknown" if name is None else name[:10] + name[40:] for name in found)
+    return " and ".join(names)
 
 
 def title(result: Result) -> str:
