@@ -32,6 +32,7 @@ from hierdoc.errors import HierdocError
 from hierdoc.learning.seeds import check_seed
 from hierdoc.progress import bar, warn
 from hierdoc.stages import store, tables
+from hierdoc.stages.finished import FinishedStage, is_finished
 
 
 def chunk_documents(
@@ -52,7 +53,7 @@ def chunk_documents(
     respect_sentences: bool = False,
     seed: int = 0,
     overwrite: bool = False,
-) -> store.FinishedStage:
+) -> FinishedStage:
     """Write RUN/chunk: the documents with their split, their chunks, the tokenizer and the order of the labels.
 
     Args:
@@ -100,12 +101,12 @@ def chunk_documents(
         "seed": seed,
     }
     # What is wrong with the data is told before anything is removed.
-    if not store.is_finished(run, "chunk") or overwrite:
+    if not is_finished(run, "chunk") or overwrite:
         documents = read_documents(sources, columns)
         sources.check_unchanged(read)
         decided, found = _split_and_check(documents, source_of_split, seed)
     stage = store.begin(run, "chunk", parameters, {}, overwrite)
-    if isinstance(stage, store.FinishedStage):
+    if isinstance(stage, FinishedStage):
         return stage
     save_tokenizer(stage.path, source.vocab_path, source.lower_case)
     tokenizer = WordPieceTokenizer(source.vocab_path, source.lower_case)
@@ -265,7 +266,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn at random")
 
 
-def describe(stage: store.FinishedStage) -> str:
+def describe(stage: FinishedStage) -> str:
     """Return the line that says what was made."""
     found = stage.details
     by_split = ", ".join(f"{count} {split}" for split, count in found["documents_by_split"].items())

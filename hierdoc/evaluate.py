@@ -17,6 +17,7 @@ from hierdoc import cli
 from hierdoc.errors import HierdocError
 from hierdoc.heads import check_head
 from hierdoc.stages import files, store, tables
+from hierdoc.stages.finished import FinishedStage, read_stage
 
 
 def evaluate_head(
@@ -25,7 +26,7 @@ def evaluate_head(
     baseline: str | None = None,
     split: str = "test",
     overwrite: bool = False,
-) -> store.FinishedStage:
+) -> FinishedStage:
     """Write RUN/evaluate/<head>: metrics.json and predictions.parquet for the test documents.
 
     metrics.json holds document_accuracy, document_macro_f1, expected_calibration_error (15 bins), log_loss (nats),
@@ -51,10 +52,10 @@ def evaluate_head(
     if baseline is not None:
         return _evaluate_baseline(run, baseline, split, overwrite)
     check_head(head)
-    parents = {name: store.read(run, name) for name in ("chunk", "finetune", "embed", f"heads/{head}")}
+    parents = {name: read_stage(run, name) for name in ("chunk", "finetune", "embed", f"heads/{head}")}
     name = f"evaluate/{head}" if split == "test" else f"evaluate/{head}-{split}"
     stage = store.begin(run, name, {"head": head, "split": split}, parents, overwrite)
-    if isinstance(stage, store.FinishedStage):
+    if isinstance(stage, FinishedStage):
         return stage
     from hierdoc.heads.document_probs import compile_head, load_head
     from hierdoc.sequences.reading import read_split
@@ -67,16 +68,16 @@ def evaluate_head(
     return _write(stage, {"head": head, "split": split}, probs.argmax(axis=1), probs, texts, config["labels"], beside)
 
 
-def _evaluate_baseline(run: str | PathLike[str], baseline: str, split: str, overwrite: bool) -> store.FinishedStage:
+def _evaluate_baseline(run: str | PathLike[str], baseline: str, split: str, overwrite: bool) -> FinishedStage:
     from hierdoc.evaluation import baselines
     from hierdoc.sequences.reading import read_split
 
     baselines.check_baseline(baseline)
     of_vectors = baseline in baselines.OF_VECTORS
-    parents = {name: store.read(run, name) for name in (("chunk", "finetune", "embed") if of_vectors else ("chunk",))}
+    parents = {name: read_stage(run, name) for name in (("chunk", "finetune", "embed") if of_vectors else ("chunk",))}
     name = f"evaluate/{baseline}" if split == "test" else f"evaluate/{baseline}-{split}"
     stage = store.begin(run, name, {"baseline": baseline, "split": split}, parents, overwrite)
-    if isinstance(stage, store.FinishedStage):
+    if isinstance(stage, FinishedStage):
         return stage
     chunk = parents["chunk"]
     texts = _held_out_texts(chunk, split)
@@ -91,13 +92,13 @@ def _evaluate_baseline(run: str | PathLike[str], baseline: str, split: str, over
     return _write(stage, about, answers.label_ids, answers.probs, texts, labels, {})
 
 
-def _texts(chunk: store.FinishedStage, split: str) -> Any:
+def _texts(chunk: FinishedStage, split: str) -> Any:
     from hierdoc.sequences.reading import read_texts
 
     return read_texts(chunk, split)
 
 
-def _held_out_texts(chunk: store.FinishedStage, split: str) -> Any:
+def _held_out_texts(chunk: FinishedStage, split: str) -> Any:
     texts = _texts(chunk, split)
     if not texts.doc_ids:
         raise HierdocError(f"{chunk.path}: has no {split} documents")
@@ -112,7 +113,7 @@ def _write(
     texts: Any,
     labels: Sequence[str],
     beside: dict[str, Any],
-) -> store.FinishedStage:
+) -> FinishedStage:
     from hierdoc.evaluation.scores import scores
 
     metrics = {**about, **scores(texts.label_ids, label_ids, probs, texts.num_chunks, labels), **beside}
@@ -122,9 +123,7 @@ def _write(
     return stage.finish({key: value for key, value in metrics.items() if isinstance(value, (int, float))})
 
 
-def _beside(
-    documents: Any, texts: Any, chunk: store.FinishedStage, split: str, predicted: np.ndarray
-) -> dict[str, Any]:
+def _beside(documents: Any, texts: Any, chunk: FinishedStage, split: str, predicted: np.ndarray) -> dict[str, Any]:
     """Return the accuracy of the chunks and of the baselines that everyone sees beside a head."""
     from hierdoc.evaluation import baselines
 
@@ -185,7 +184,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def describe(stage: store.FinishedStage) -> str:
+def describe(stage: FinishedStage) -> str:
     """Return evaluate's tables and the line that says what was made."""
     from hierdoc.reporting.tables import metrics_text
 

@@ -20,6 +20,7 @@ from hierdoc.encoders.pretrained import find_encoder
 from hierdoc.errors import HierdocError
 from hierdoc.learning.seeds import check_seed
 from hierdoc.stages import files, store
+from hierdoc.stages.finished import FinishedStage, read_stage
 
 CLASS_WEIGHTS = ("none", "balanced")
 WIDE_ENCODER = 768  # from this hidden size on, BERT's own learning rate; smaller encoders learn faster
@@ -37,7 +38,7 @@ def finetune_encoder(
     deterministic: bool = False,
     seed: int = 0,
     overwrite: bool = False,
-) -> store.FinishedStage:
+) -> FinishedStage:
     """Write RUN/finetune: the encoder and a softmax over [CLS], trained on the chunks with their documents' labels.
 
     Adam (epsilon 1e-7), 16 chunks a step of about one length, 10 % warm-up and linear decay, dropout 0.2 before the
@@ -62,7 +63,7 @@ def finetune_encoder(
         HierdocError: the chunk stage is missing; an argument is out of range; weights of the encoder are missing.
         HierdocFailure: the loss became infinite.
     """
-    chunk = store.read(run, "chunk")
+    chunk = read_stage(run, "chunk")
     precision = check_arguments(
         epochs, learning_rate, precision, freeze_embeddings, trainable_layers, chunks_per_document, class_weight
     )
@@ -93,7 +94,7 @@ def finetune_encoder(
         "seed": seed,
     }
     stage = store.begin(run, "finetune", parameters, {"chunk": chunk}, overwrite)
-    if isinstance(stage, store.FinishedStage):
+    if isinstance(stage, FinishedStage):
         return stage
     from hierdoc.encoders import ENCODERS
     from hierdoc.encoders.compat import deterministic_ops
@@ -173,7 +174,7 @@ def _save(
     source: Any,
     encoder: Any,
     head: dict[str, np.ndarray],
-    chunk: store.FinishedStage,
+    chunk: FinishedStage,
 ) -> None:
     from hierdoc.stages.weights import save_weights
 
@@ -235,7 +236,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     cli.add_deterministic(parser)
 
 
-def describe(stage: store.FinishedStage) -> str:
+def describe(stage: FinishedStage) -> str:
     """Return the line that says what was made."""
     found = stage.details
     return f"{stage.path}: epoch {found['best_epoch']} of {stage.parameters['epochs']}, dev chunk accuracy {found['dev_chunk_accuracy']:.4f}"
