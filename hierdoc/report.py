@@ -32,8 +32,8 @@ def write_report(
         HierdocError: the configuration or a result is damaged; results do not fit together; the texts are not there.
     """
     from hierdoc.comparison.summary import read_summaries
+    from hierdoc.reporting.contents import report_sections
     from hierdoc.reporting.pages import html, markdown
-    from hierdoc.reporting.sections import report_sections
     from hierdoc.stages import files
 
     folder = Path(folder)
