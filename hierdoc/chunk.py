@@ -89,15 +89,18 @@ def chunk_documents(
     id_column = id_column or ("id" if sources.folder else None)
     columns = Columns(text=text_column, label=label_column, id=id_column, split=split_column)
     read = sources.parameters()
+    windows = {
+        "chunk_size": chunk_size,
+        "overlap": overlap,
+        "max_chunks": max_chunks,
+        "respect_sentences": respect_sentences,
+    }
     parameters = {
         **read,
         "columns": asdict(columns),
         "split": _split_parameter(source_of_split, split, split_column),
         "encoder_sha256": source.sha256,
-        "chunk_size": chunk_size,
-        "overlap": overlap,
-        "max_chunks": max_chunks,
-        "respect_sentences": respect_sentences,
+        **windows,
         "seed": seed,
     }
     # What is wrong with the data is told before anything is removed.
@@ -110,7 +113,7 @@ def chunk_documents(
         return stage
     save_tokenizer(stage.path, source.vocab_path, source.lower_case)
     tokenizer = WordPieceTokenizer(source.vocab_path, source.lower_case)
-    found |= _write_shards(stage, documents, decided, tokenizer, chunk_size, overlap, max_chunks, respect_sentences)
+    found |= _write_shards(stage, documents, decided, tokenizer, windows)
     found |= {"lower_case": source.lower_case, "config": source.config, "encoder": source.name}
     return stage.finish(found)
 
@@ -144,14 +147,12 @@ def _write_shards(
     documents: Documents,
     decided: DecidedSplit,
     tokenizer: WordPieceTokenizer,
-    chunk_size: int,
-    overlap: int,
-    max_chunks: int | None,
-    respect_sentences: bool,
+    windows: dict[str, Any],
 ) -> dict[str, Any]:
     """Write documents-*.parquet and chunks-*.parquet, no document in two shards; return what they hold.
 
-    A whole shard that an interrupted run has left is kept, and its documents are not tokenized again.
+    `windows` is how `chunk_document` cuts. A whole shard that an interrupted run has left is kept, and its documents are
+    not tokenized again.
     """
     rows = list(
         zip(
@@ -168,12 +169,11 @@ def _write_shards(
         while done < len(rows):
             num_kept = shards.keep(rows, done)
             if not num_kept:
-                cut = chunk_document(rows[done][1], tokenizer, chunk_size, overlap, max_chunks, respect_sentences)
-                shards.add(rows[done], cut)
+                shards.add(rows[done], chunk_document(rows[done][1], tokenizer, **windows))
             done += num_kept or 1
             progress.update(num_kept or 1)
     shards.close()
-    return _count(stage, documents, max_chunks)
+    return _count(stage, documents, windows["max_chunks"])
 
 
 def _count(stage: store.OpenStage, documents: Documents, max_chunks: int | None) -> dict[str, Any]:

@@ -75,7 +75,12 @@ def cut_texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts that are tokenized, in order."""
     seen: list[str] = []
     real = chunk.chunk_document
-    monkeypatch.setattr(chunk, "chunk_document", lambda text, *rest: seen.append(text) or real(text, *rest))
+
+    def chunk_document(text: str, *rest, **windows):
+        seen.append(text)
+        return real(text, *rest, **windows)
+
+    monkeypatch.setattr(chunk, "chunk_document", chunk_document)
     return seen
 
 
