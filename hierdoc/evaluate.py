@@ -6,9 +6,12 @@ python -m hierdoc.evaluate runs/complaints
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,13 @@ from hierdoc.errors import HierdocError
 from hierdoc.heads import check_head
 from hierdoc.stages import files, store, tables
 from hierdoc.stages.finished import FinishedStage, read_stage
+
+OWN = "own"  # what answers by somebody's own code are called
+
+
+def stage_name(answerer: str, split: str) -> str:
+    """Return the name of the stage that holds the answers of a head, a baseline or `OWN` code to a split."""
+    return f"evaluate/{answerer}" if split == "test" else f"evaluate/{answerer}-{split}"
 
 
 def evaluate_head(
@@ -47,14 +57,12 @@ def evaluate_head(
     Raises:
         HierdocError: a stage is missing or does not fit the others; the split has no documents; an unknown name.
     """
-    if split not in ("test", "dev"):
-        raise HierdocError(f"`split` must be test or dev, but is {split!r} instead")
+    _check_split(split)
     if baseline is not None:
         return _evaluate_baseline(run, baseline, split, overwrite)
     check_head(head)
     parents = {name: read_stage(run, name) for name in ("chunk", "finetune", "embed", f"heads/{head}")}
-    name = f"evaluate/{head}" if split == "test" else f"evaluate/{head}-{split}"
-    stage = store.begin(run, name, {"head": head, "split": split}, parents, overwrite)
+    stage = store.begin(run, stage_name(head, split), {"head": head, "split": split}, parents, overwrite)
     if isinstance(stage, FinishedStage):
         return stage
     from hierdoc.heads.document_probs import compile_head, load_head
@@ -75,8 +83,7 @@ def _evaluate_baseline(run: str | PathLike[str], baseline: str, split: str, over
     baselines.check_baseline(baseline)
     of_vectors = baseline in baselines.OF_VECTORS
     parents = {name: read_stage(run, name) for name in (("chunk", "finetune", "embed") if of_vectors else ("chunk",))}
-    name = f"evaluate/{baseline}" if split == "test" else f"evaluate/{baseline}-{split}"
-    stage = store.begin(run, name, {"baseline": baseline, "split": split}, parents, overwrite)
+    stage = store.begin(run, stage_name(baseline, split), {"baseline": baseline, "split": split}, parents, overwrite)
     if isinstance(stage, FinishedStage):
         return stage
     chunk = parents["chunk"]
@@ -90,6 +97,63 @@ def _evaluate_baseline(run: str | PathLike[str], baseline: str, split: str, over
     answers = baselines.answer(baseline, *materials, len(labels))
     about = {"baseline": baseline, "split": split, **answers.chosen}
     return _write(stage, about, answers.label_ids, answers.probs, texts, labels, {})
+
+
+def evaluate_own(
+    run: str | PathLike[str],
+    code: str | PathLike[str],
+    seed: int = 0,
+    split: str = "test",
+    arguments: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> FinishedStage:
+    """Write RUN/evaluate/own: as `evaluate_head`, for answers by somebody's own code, without the others beside it.
+
+    Args:
+        run: a run directory with the stages up to embed.
+        code: a Python file with a function `answer(run, split, seed, **arguments)` that returns
+            `hierdoc.evaluation.baselines.Answers` of the documents of `split`, in the order of their ids. An experiment
+            asks for dev, and for test in another process; what is trained for both may be kept in RUN/own.
+        seed: for the code.
+        split: test or dev.
+        arguments: for the code; JSON values.
+        overwrite: make the stage again.
+
+    Raises:
+        HierdocError: a stage is missing or does not fit the others; the split has no documents; the code has no such
+            function, or returns another number of answers.
+    """
+    _check_split(split)
+    parents = {name: read_stage(run, name) for name in ("chunk", "finetune", "embed")}
+    asked = {
+        "code_sha256": files.sha256_of(Path(code)),
+        "arguments": dict(arguments or {}),
+        "seed": seed,
+        "split": split,
+    }
+    stage = store.begin(run, stage_name(OWN, split), asked, parents, overwrite)
+    if isinstance(stage, FinishedStage):
+        return stage
+    texts = _held_out_texts(parents["chunk"], split)
+    answers = _load_own(Path(code))(Path(run), split, seed, **asked["arguments"])
+    if len(answers.label_ids) != len(texts.doc_ids):
+        raise HierdocError(f"{code}: gives {len(answers.label_ids)} answers to {len(texts.doc_ids)} {split} documents")
+    about = {"own_code": Path(code).name, "split": split, **answers.chosen}
+    return _write(stage, about, answers.label_ids, answers.probs, texts, parents["chunk"].details["labels"], {})
+
+
+def _load_own(code: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(f"hierdoc_own_{code.stem}", code)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # where dataclasses look for it
+    spec.loader.exec_module(module)
+    if not callable(getattr(module, "answer", None)):
+        raise HierdocError(f"{code}: must have a function `answer`, but has none")
+    return module.answer
+
+
+def _check_split(split: str) -> None:
+    if split not in ("test", "dev"):
+        raise HierdocError(f"`split` must be test or dev, but is {split!r} instead")
 
 
 def _texts(chunk: FinishedStage, split: str) -> Any:

@@ -95,7 +95,12 @@ class _Work:
         return self.dataset.seeds if _needs_encoder(arm) else self.dataset.seeds[:1]
 
     def _configuration(self, arm: Arm) -> dict[str, Any]:
-        return {"answers": arm.answers, **{stage: arm.arguments(self.dataset, stage) for stage in _STAGES}}
+        found = {"answers": arm.answers, **{stage: arm.arguments(self.dataset, stage) for stage in _STAGES}}
+        return {**found, **self._own(arm)} if arm.is_own_code else found
+
+    def _own(self, arm: Arm) -> dict[str, Any]:
+        code = files.sha256_of(self.experiment.folder / arm.answers)
+        return {"own": arm.arguments(self.dataset, "own"), "code_sha256": code}
 
     def _check_same(self, path: Path, arm: Arm) -> None:
         if not path.exists():
@@ -114,7 +119,15 @@ class _Work:
         if _is_head(arm):
             arguments = {"head": arm.answers, "seed": seed, **arm.arguments(self.dataset, "head")}
             _make(run, f"heads/{arm.answers}", train_head.train_sequence_head, **arguments)
-        _make(run, f"evaluate/{arm.answers}-dev", evaluate.evaluate_head, **_asked(arm), split="dev")
+        self._evaluate(run, arm, seed, "dev")
+
+    def _evaluate(self, run: Path, arm: Arm, seed: int, split: str) -> None:
+        if arm.is_own_code:
+            code, own = str(self.experiment.folder / arm.answers), arm.arguments(self.dataset, "own")
+            _make(run, _evaluation(arm, split), evaluate.evaluate_own, code=code, seed=seed, split=split, arguments=own)
+        else:
+            asked = {"head" if _is_head(arm) else "baseline": arm.answers}
+            _make(run, _evaluation(arm, split), evaluate.evaluate_head, split=split, **asked)
 
     def _run_of(self, arm: Arm, seed: int, split: Path) -> Path:
         """Return the run directory of an arm on one split file, with the stages that it shares made."""
@@ -130,8 +143,11 @@ class _Work:
             _make(encoded, "finetune", finetune.finetune_encoder, seed=seed, **arguments["finetune"])
             _make(encoded, "embed", embed.embed_chunks, **arguments["embed"])
             shared.append((encoded, ("finetune", "embed")))
-        decided |= {"answers": arm.answers, "head": arguments["head"]}
-        run = run_directory(self.runs, self.dataset.name, split, arm.answers, decided)
+        if arm.is_own_code:
+            decided |= self._own(arm)
+        else:
+            decided |= {"answers": arm.answers, "head": arguments["head"]}
+        run = run_directory(self.runs, self.dataset.name, split, _answerer(arm), decided)
         for source, stages in shared:
             share_stages(run, source, *stages)
         return run
@@ -146,12 +162,12 @@ class _Work:
                 _call_apart(chunk.chunk_documents, **arguments)
             self.chunked.add(run)
 
-    def _stages(self, arm: Arm, run: Path, *splits: str) -> dict[str, FinishedStage]:
+    def _stages(self, arm: Arm, run: Path, splits: Sequence[str]) -> dict[str, FinishedStage]:
         names = ["chunk"]
         if _needs_encoder(arm):
             names += ["finetune", "embed"]
         names += [f"heads/{arm.answers}"] if _is_head(arm) else []
-        names += [f"evaluate/{arm.answers}{split}" for split in splits]
+        names += [_evaluation(arm, split) for split in splits]
         return {name: read_stage(run, name) for name in names}
 
     def _select(self, wanted: Sequence[tuple[Arm, int]], paths: dict[tuple[str, int], Path]) -> None:
@@ -168,12 +184,9 @@ class _Work:
             if result.exists():
                 found = [part["dev"]["document_accuracy"] for part in files.read_object(result)["parts"]]
             else:
-                found = [
-                    self._stages(arm, self._run_of(arm, seed, split), "-dev")[f"evaluate/{arm.answers}-dev"].details[
-                        "document_accuracy"
-                    ]
-                    for split in self.dataset.splits
-                ]
+                name = _evaluation(arm, "dev")
+                stages = [self._stages(arm, self._run_of(arm, seed, split), ["dev"]) for split in self.dataset.splits]
+                found = [of_split[name].details["document_accuracy"] for of_split in stages]
             accuracies.setdefault(arm.name, []).extend(found)
         means = {name: sum(values) / len(values) for name, values in accuracies.items()}
         chosen = max(means, key=lambda name: means[name])  # the first of them on ties
@@ -192,12 +205,12 @@ class _Work:
         from hierdoc.comparison.parts import part_facts, predictions_of_part
         from hierdoc.comparison.results import write_result
 
-        name = f"evaluate/{arm.answers}"
+        name = _evaluation(arm, "test")
         parts, predictions, versions = [], [], {}
         for number, split in enumerate(self.dataset.splits):
             run = self._run_of(arm, seed, split)
-            _make(run, name, evaluate.evaluate_head, **_asked(arm))
-            stages = self._stages(arm, run, "", "-dev")
+            self._evaluate(run, arm, seed, "test")
+            stages = self._stages(arm, run, ["test", "dev"])
             parts.append(part_facts(stages, name, split))
             predictions.append(predictions_of_part(stages["chunk"], stages[name], number))
             versions = stages[name].manifest["versions"]
@@ -226,11 +239,15 @@ def _is_head(arm: Arm) -> bool:
 
 
 def _needs_encoder(arm: Arm) -> bool:
-    return _is_head(arm) or arm.answers in OF_VECTORS
+    return _is_head(arm) or arm.is_own_code or arm.answers in OF_VECTORS
 
 
-def _asked(arm: Arm) -> dict[str, str]:
-    return {"head" if _is_head(arm) else "baseline": arm.answers}
+def _answerer(arm: Arm) -> str:
+    return evaluate.OWN if arm.is_own_code else arm.answers
+
+
+def _evaluation(arm: Arm, split: str) -> str:
+    return evaluate.stage_name(_answerer(arm), split)
 
 
 def _make(run: Path, stage: str, function: Callable[..., Any], **arguments: Any) -> None:

@@ -22,6 +22,7 @@ def train_sequence_head(
     head: str = "lstm",
     epochs: int = 50,
     learning_rate: float = 1e-3,
+    input_dropout: float = 0.0,
     deterministic: bool = False,
     seed: int = 0,
     overwrite: bool = False,
@@ -36,6 +37,7 @@ def train_sequence_head(
         head: one of `hierdoc.heads.HEADS`.
         epochs: the most epochs.
         learning_rate: Adam's, constant.
+        input_dropout: the share of the vectors' numbers that each step sets to 0.
         deterministic: let TensorFlow use only operations that give the same bytes each time.
         seed: of order and initial weights.
         overwrite: make the stage again.
@@ -54,6 +56,8 @@ def train_sequence_head(
         raise HierdocError(f"`epochs` must be at least 1, but is {epochs} instead")
     if not 0 < learning_rate < 1:
         raise HierdocError(f"`learning_rate` must be between 0 and 1, but is {learning_rate} instead")
+    if not 0 <= input_dropout < 1:
+        raise HierdocError(f"`input_dropout` must be from 0 to below 1, but is {input_dropout} instead")
     parents = {name: read_stage(run, name) for name in ("chunk", "finetune", "embed")}
     chunk = parents["chunk"]
     dev_labels = [labels[0] for labels in read_documents(chunk, "dev", ["labels"])["labels"].to_pylist()]
@@ -64,6 +68,7 @@ def train_sequence_head(
         "head": head,
         "epochs": epochs,
         "learning_rate": learning_rate,
+        "input_dropout": input_dropout,
         "deterministic": deterministic,
         "seed": seed,
     }
@@ -115,6 +120,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that every head has."""
     parser.add_argument("--epochs", type=int, default=50, metavar="N", help="the most epochs; dev decides when to stop")
     parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="RATE", help="Adam's, constant")
+    parser.add_argument(
+        "--input-dropout",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="of the vectors' numbers that each step sets to 0",
+    )
     cli.add_deterministic(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of order and initial weights")
     cli.add_overwrite(parser)

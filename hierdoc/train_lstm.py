@@ -18,12 +18,13 @@ def train_lstm_head(
     run: str | PathLike[str],
     epochs: int = 50,
     learning_rate: float = 1e-3,
+    input_dropout: float = 0.0,
     deterministic: bool = False,
     seed: int = 0,
     overwrite: bool = False,
 ) -> FinishedStage:
     """Write RUN/heads/lstm: LSTM 100, dense 30 with ReLU, dense C; see `hierdoc.train_head.train_sequence_head`."""
-    return train_sequence_head(run, "lstm", epochs, learning_rate, deterministic, seed, overwrite)
+    return train_sequence_head(run, "lstm", epochs, learning_rate, input_dropout, deterministic, seed, overwrite)
 
 
 def build_parser() -> argparse.ArgumentParser:

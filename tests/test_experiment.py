@@ -34,6 +34,18 @@ arms:
   tfidf_svm:
 """
 
+OWN_CODE = """
+from hierdoc.evaluation.baselines import Answers, average
+from hierdoc.sequences.reading import read_split
+from hierdoc.stages.finished import read_stage
+
+def answer(run, split, seed, times=1):
+    assert seed in (0, 1) and times in (1, 2)
+    documents = read_split(read_stage(run, "chunk"), read_stage(run, "embed"), split).documents
+    probs = average(documents)
+    return Answers(probs.argmax(axis=1), probs)
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: str) -> Path:
@@ -180,6 +192,41 @@ def test_an_arm_that_comes_after_test_was_read_is_marked(copy: Path):
     assert (copy / "results/tiny.vote.seed-1.json").exists()
     write_report(copy)
     assert "Added after test was read: vote." in (copy / "report.md").read_text()
+
+
+def test_an_arm_may_be_own_code_of_the_experiments_folder(copy: Path):
+    code = copy / "mine.py"
+    code.write_text(OWN_CODE, encoding="utf-8")
+    config = copy / "config.yaml"
+    config.write_text(f"{config.read_text()}  mine: {{answers: mine.py, own: {{times: 2}}}}\n", encoding="utf-8")
+    (copy / "results/selection.json").unlink()
+    run_experiment(copy, copy.parent, copy.parent / "runs")
+    for seed in (0, 1):
+        mine, average = (result(copy, f"tiny.{arm}.seed-{seed}") for arm in ("mine", "average"))
+        assert mine["metrics"] == average["metrics"] and mine["configuration"]["own"] == {"times": 2}
+        assert mine["parts"][0]["dev"] == average["parts"][0]["dev"]
+    selection = json.loads((copy / "results/selection.json").read_text())["tiny"]["mean_dev_accuracy"]
+    assert selection["mine"] == selection["average"]
+    write_report(copy)
+    assert "mine" in (copy / "report.md").read_text()
+    code.write_text(OWN_CODE + "# another\n", encoding="utf-8")
+    with pytest.raises(HierdocError, match="tiny.mine.seed-0.json: is of another configuration"):
+        run_experiment(copy, copy.parent, copy.parent / "runs")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (lambda text: text.replace("def answer", "def reply"), "mine.py: must have a function `answer`, but has none"),
+        (lambda text: text.replace("probs.argmax(axis=1)", "[0]"), "mine.py: gives 1 answers to 5 dev documents"),
+    ],
+)
+def test_what_own_code_must_be_is_told(code, said: str, copy: Path):
+    (copy / "mine.py").write_text(code(OWN_CODE), encoding="utf-8")
+    config = copy / "config.yaml"
+    config.write_text(f"{config.read_text()}  mine: {{answers: mine.py}}\n", encoding="utf-8")
+    with pytest.raises(HierdocError, match=said):
+        run_experiment(copy, copy.parent, copy.parent / "runs")
 
 
 def test_texts_are_shown_on_demand_in_pages_of_another_name(copy: Path):

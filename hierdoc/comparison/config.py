@@ -11,8 +11,9 @@ from typing import Any
 from hierdoc.errors import HierdocError
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]*")  # of a dataset or an arm: it becomes part of a file's name
-STAGES = ("chunk", "finetune", "embed", "head")
+STAGES = ("chunk", "finetune", "embed", "head", "own")
 _STAGE_KEYS: dict[str, type] = dict.fromkeys(STAGES, dict)
+_DATASET_KEYS = {stage: dict for stage in STAGES if stage != "own"}
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,20 @@ class Arm:
 
     Attributes:
         name: of the arm.
-        answers: the head or the baseline that answers.
-        stages: arguments of the stages, by stage; they go before the dataset's.
+        answers: the head or the baseline that answers, or a Python file of the experiment's folder (own code).
+        stages: arguments of the stages, by stage, and of own code; they go before the dataset's.
     """
 
     name: str
     answers: str
     stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    @property
+    def is_own_code(self) -> bool:
+        return self.answers.endswith(".py")
+
     def arguments(self, dataset: Dataset, stage: str) -> dict[str, Any]:
-        """Return the arguments of one stage on one dataset."""
+        """Return the arguments of one stage, or of own code, on one dataset."""
         return {**dataset.stages.get(stage, {}), **self.stages.get(stage, {})}
 
 
@@ -112,15 +117,20 @@ def check_config(experiment: Experiment, answerers: Set[str], arguments: Mapping
     """
     path = experiment.folder / "config.yaml"
     for arm in experiment.arms:
-        if arm.answers not in answerers:
+        if arm.is_own_code:
+            if not (experiment.folder / arm.answers).is_file():
+                raise HierdocError(f"{experiment.folder / arm.answers}: this code of arm {arm.name!r} does not exist")
+        elif arm.answers not in answerers:
             raise HierdocError(
-                f"{path}: arm {arm.name!r} must be answered by one of {', '.join(sorted(answerers))}, "
-                f"but is by {arm.answers!r} instead"
+                f"{path}: arm {arm.name!r} must be answered by one of {', '.join(sorted(answerers))}, or by a .py file "
+                f"of the experiment, but is by {arm.answers!r} instead"
             )
+        elif "own" in arm.stages:
+            raise HierdocError(f"{path}: arm {arm.name!r} has `own` arguments, but is not answered by a .py file")
     for kind, entry in [*(("arm", arm) for arm in experiment.arms), *(("dataset", d) for d in experiment.datasets)]:
         for stage, values in entry.stages.items():
             for key in values:
-                if key not in arguments[stage]:
+                if stage != "own" and key not in arguments[stage]:
                     known = ", ".join(sorted(arguments[stage]))
                     raise HierdocError(f"{path}: `{stage}` of {kind} {entry.name!r} has {key!r}; it may have {known}")
     for dataset in experiment.datasets:
@@ -161,7 +171,7 @@ class _Reader:
 
     def dataset(self, name: Any, entry: Any, seeds: tuple[int, ...]) -> Dataset:
         where = f"dataset {self.name(name, 'a dataset')!r}"
-        found = self.keys(entry, where, {"files": list, "splits": list}, {**_STAGE_KEYS, "seeds": list})
+        found = self.keys(entry, where, {"files": list, "splits": list}, {**_DATASET_KEYS, "seeds": list})
         for key in ("files", "splits"):
             if not found[key] or not all(isinstance(value, str) for value in found[key]):
                 raise HierdocError(f"{self.path}: `{key}` of {where} must be file names, but is {found[key]!r} instead")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hierdoc.encoders import compat
+from hierdoc.encoders.dropout import dropout
 from hierdoc.heads import HEADS
 from hierdoc.heads.document_probs import Logits, compile_head, compile_logits
 from hierdoc.learning import loop
@@ -39,7 +40,7 @@ def train_head(
     Args:
         train, dev: the documents to learn from and to choose by.
         dim, num_classes: D and C.
-        parameters: train_head's: head, epochs, learning_rate, seed.
+        parameters: train_head's: head, epochs, learning_rate, input_dropout, seed.
         history: gets a line for each epoch.
         checkpoints: what an interrupted training left, and where this one leaves the same.
         trace: gets what each step saw and what came of it, and is saved.
@@ -65,7 +66,9 @@ def train_head(
 
     outcome = loop.train(
         loop.make_trained(
-            lambda vectors, mask, dropout_seed: model([vectors, mask], training=True),
+            lambda vectors, mask, dropout_seed: model(
+                [dropout(vectors, parameters["input_dropout"], dropout_seed, place=0), mask], training=True
+            ),
             model.trainable_variables,
             optimizer,
             parameters["seed"],

@@ -74,7 +74,11 @@ def test_an_arms_arguments_go_before_the_datasets(tmp_path: Path):
         ("files: [mail.csv]", "files: mail.csv", "`files` of dataset 'mail' must be a list, but is str instead"),
         ("  mail:", "  ma il:", "the name of a dataset must be letters, digits, _, + and -, but is 'ma il' instead"),
         ("  average:", "  ../up:", "the name of an arm must be letters, digits, _, + and -, but is '../up' instead"),
-        ("  average:", "  mean:", "arm 'mean' must be answered by one of average, lstm, tfidf_svm, but is by 'mean'"),
+        (
+            "  average:",
+            "  mean:",
+            "by one of average, lstm, tfidf_svm, or by a .py file of the experiment, but is by 'mean'",
+        ),
         ("epochs: 5", "epoch: 5", "`head` of arm 'lstm' has 'epoch'; it may have epochs"),
         ("id_column: id", "id: id", "`chunk` of dataset 'letters' has 'id'; it may have chunk_size, id_column"),
         ("chunk: {chunk_size: 200}", "chunk: 200", "`chunk` of arm 'lstm' must be a mapping, but is int instead"),
@@ -86,6 +90,20 @@ def test_a_wrong_config_is_told_in_one_line(before: str, after: str, said: str, 
     with pytest.raises(HierdocError) as refused:
         read(tmp_path, GOOD.replace(before, after, 1))
     assert said in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_an_arm_may_be_answered_by_a_file_of_the_folder(tmp_path: Path):
+    own = GOOD + "  mine: {answers: mine.py, own: {any: thing}}\n"
+    with pytest.raises(HierdocError, match=r"mine.py: this code of arm 'mine' does not exist"):
+        read(tmp_path, own)
+    (tmp_path / "mine.py").touch()
+    found = read(tmp_path, own)
+    assert [arm.is_own_code for arm in found.arms] == [False, False, False, True]
+    assert found.arms[3].arguments(found.datasets[0], "own") == {"any": "thing"}
+    with pytest.raises(HierdocError, match="arm 'words' has `own` arguments, but is not answered by a .py file"):
+        read(tmp_path, GOOD.replace("answers: tfidf_svm", "answers: tfidf_svm, own: {a: 1}"))
+    with pytest.raises(HierdocError, match="dataset 'mail' has a key 'own'"):
+        read(tmp_path, GOOD.replace("seeds: [3, 4]", "own: {}"))
 
 
 def test_a_folder_without_a_config_is_told(tmp_path: Path):
