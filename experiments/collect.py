@@ -14,7 +14,8 @@ import platform
 import subprocess
 from pathlib import Path
 
-from hierdoc.stages import files, store
+from hierdoc.stages import files
+from hierdoc.stages.finished import TIMINGS, check_common_ancestry, read_stage
 
 STAGES = ("chunk", "finetune", "embed", "heads/{head}", "evaluate/{head}")
 
@@ -28,13 +29,13 @@ def git(*words: str) -> str:
 
 def collect(run: Path, dataset: str, command: str, head: str) -> dict:
     """Return the result of one run: metrics, parameters, timings, and what it was made with."""
-    stages = {name.format(head=head): store.read(run, name.format(head=head)) for name in STAGES}
-    store.check_common_ancestry(run, stages)
+    stages = {name.format(head=head): read_stage(run, name.format(head=head)) for name in STAGES}
+    check_common_ancestry(run, stages)
     made_at = {stage.manifest["versions"].get("commit", git("rev-parse", "HEAD")) for stage in stages.values()}
     if len(made_at) > 1:
         raise SystemExit(f"the stages were made at different commits: {', '.join(sorted(made_at))}")
     commit, _, changes = made_at.pop().partition("+")
-    timings = {name: json.loads((stage.path / store.TIMINGS).read_text()) for name, stage in stages.items()}
+    timings = {name: json.loads((stage.path / TIMINGS).read_text()) for name, stage in stages.items()}
     return {
         "dataset": dataset,
         "data_sha256": stages["chunk"].parameters["data_sha256"],

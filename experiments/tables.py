@@ -153,8 +153,8 @@ def cases_table(result: dict) -> str:
 def headline_table(folder: Path) -> str:
     """Return an experiment's accuracies as Markdown, with links to its question and its report."""
     from hierdoc.comparison.summary import read_summaries
+    from hierdoc.reporting.comparing import headline
     from hierdoc.reporting.pages import markdown_table
-    from hierdoc.reporting.sections import headline
 
     section = headline(read_summaries(folder)[1])
     place = folder.relative_to(ROOT)

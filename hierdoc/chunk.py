@@ -32,6 +32,7 @@ from hierdoc.errors import HierdocError
 from hierdoc.learning.seeds import check_seed
 from hierdoc.progress import bar, warn
 from hierdoc.stages import store, tables
+from hierdoc.stages.finished import FinishedStage, is_finished
 
 
 def chunk_documents(
@@ -52,7 +53,7 @@ def chunk_documents(
     respect_sentences: bool = False,
     seed: int = 0,
     overwrite: bool = False,
-) -> store.FinishedStage:
+) -> FinishedStage:
     """Write RUN/chunk: the documents with their split, their chunks, the tokenizer and the order of the labels.
 
     Args:
@@ -88,28 +89,31 @@ def chunk_documents(
     id_column = id_column or ("id" if sources.folder else None)
     columns = Columns(text=text_column, label=label_column, id=id_column, split=split_column)
     read = sources.parameters()
+    windows = {
+        "chunk_size": chunk_size,
+        "overlap": overlap,
+        "max_chunks": max_chunks,
+        "respect_sentences": respect_sentences,
+    }
     parameters = {
         **read,
         "columns": asdict(columns),
         "split": _split_parameter(source_of_split, split, split_column),
         "encoder_sha256": source.sha256,
-        "chunk_size": chunk_size,
-        "overlap": overlap,
-        "max_chunks": max_chunks,
-        "respect_sentences": respect_sentences,
+        **windows,
         "seed": seed,
     }
     # What is wrong with the data is told before anything is removed.
-    if not store.is_finished(run, "chunk") or overwrite:
+    if not is_finished(run, "chunk") or overwrite:
         documents = read_documents(sources, columns)
         sources.check_unchanged(read)
         decided, found = _split_and_check(documents, source_of_split, seed)
     stage = store.begin(run, "chunk", parameters, {}, overwrite)
-    if isinstance(stage, store.FinishedStage):
+    if isinstance(stage, FinishedStage):
         return stage
     save_tokenizer(stage.path, source.vocab_path, source.lower_case)
     tokenizer = WordPieceTokenizer(source.vocab_path, source.lower_case)
-    found |= _write_shards(stage, documents, decided, tokenizer, chunk_size, overlap, max_chunks, respect_sentences)
+    found |= _write_shards(stage, documents, decided, tokenizer, windows)
     found |= {"lower_case": source.lower_case, "config": source.config, "encoder": source.name}
     return stage.finish(found)
 
@@ -143,14 +147,12 @@ def _write_shards(
     documents: Documents,
     decided: DecidedSplit,
     tokenizer: WordPieceTokenizer,
-    chunk_size: int,
-    overlap: int,
-    max_chunks: int | None,
-    respect_sentences: bool,
+    windows: dict[str, Any],
 ) -> dict[str, Any]:
     """Write documents-*.parquet and chunks-*.parquet, no document in two shards; return what they hold.
 
-    A whole shard that an interrupted run has left is kept, and its documents are not tokenized again.
+    `windows` is how `chunk_document` cuts. A whole shard that an interrupted run has left is kept, and its documents are
+    not tokenized again.
     """
     rows = list(
         zip(
@@ -167,12 +169,11 @@ def _write_shards(
         while done < len(rows):
             num_kept = shards.keep(rows, done)
             if not num_kept:
-                cut = chunk_document(rows[done][1], tokenizer, chunk_size, overlap, max_chunks, respect_sentences)
-                shards.add(rows[done], cut)
+                shards.add(rows[done], chunk_document(rows[done][1], tokenizer, **windows))
             done += num_kept or 1
             progress.update(num_kept or 1)
     shards.close()
-    return _count(stage, documents, max_chunks)
+    return _count(stage, documents, windows["max_chunks"])
 
 
 def _count(stage: store.OpenStage, documents: Documents, max_chunks: int | None) -> dict[str, Any]:
@@ -265,7 +266,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn at random")
 
 
-def describe(stage: store.FinishedStage) -> str:
+def describe(stage: FinishedStage) -> str:
     """Return the line that says what was made."""
     found = stage.details
     by_split = ", ".join(f"{count} {split}" for split, count in found["documents_by_split"].items())

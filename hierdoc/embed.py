@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from hierdoc import cli
 from hierdoc.progress import bar
 from hierdoc.stages import store, tables
+from hierdoc.stages.finished import FinishedStage, read_stage
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def embed_chunks(run: str | PathLike[str], precision: str = "auto", overwrite: bool = False) -> store.FinishedStage:
+def embed_chunks(run: str | PathLike[str], precision: str = "auto", overwrite: bool = False) -> FinishedStage:
     """Write RUN/embed: the vector and the class probabilities of every chunk of every split.
 
     One shard of chunks is in memory at a time; a shard that an interrupted run has written is kept.
@@ -39,10 +40,10 @@ def embed_chunks(run: str | PathLike[str], precision: str = "auto", overwrite: b
     from hierdoc.objectives.classification import chunk_probs
     from hierdoc.stages.weights import load_weights
 
-    chunk, finetune = store.read(run, "chunk"), store.read(run, "finetune")
+    chunk, finetune = read_stage(run, "chunk"), read_stage(run, "finetune")
     parameters = {"engine": "tensorflow", "precision": resolve_precision(precision)}
     stage = store.begin(run, "embed", parameters, {"chunk": chunk, "finetune": finetune}, overwrite)
-    if isinstance(stage, store.FinishedStage):
+    if isinstance(stage, FinishedStage):
         return stage
     from hierdoc.encoders.finetuned import load_encoder
     from hierdoc.engines import ENGINES
@@ -111,7 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def describe(stage: store.FinishedStage) -> str:
+def describe(stage: FinishedStage) -> str:
     """Return the line that says what was made."""
     found = stage.details
     return f"{stage.path}: {found['num_chunks']} vectors of {found['dim']} numbers, computed in {found['precision']}"

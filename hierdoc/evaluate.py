@@ -20,6 +20,7 @@ from hierdoc import cli
 from hierdoc.errors import HierdocError
 from hierdoc.heads import check_head
 from hierdoc.stages import files, store, tables
+from hierdoc.stages.finished import FinishedStage, read_stage
 
 OWN = "own"  # what answers by somebody's own code are called
 
@@ -35,7 +36,7 @@ def evaluate_head(
     baseline: str | None = None,
     split: str = "test",
     overwrite: bool = False,
-) -> store.FinishedStage:
+) -> FinishedStage:
     """Write RUN/evaluate/<head>: metrics.json and predictions.parquet for the test documents.
 
     metrics.json holds document_accuracy, document_macro_f1, expected_calibration_error (15 bins), log_loss (nats),
@@ -60,9 +61,9 @@ def evaluate_head(
     if baseline is not None:
         return _evaluate_baseline(run, baseline, split, overwrite)
     check_head(head)
-    parents = {name: store.read(run, name) for name in ("chunk", "finetune", "embed", f"heads/{head}")}
+    parents = {name: read_stage(run, name) for name in ("chunk", "finetune", "embed", f"heads/{head}")}
     stage = store.begin(run, stage_name(head, split), {"head": head, "split": split}, parents, overwrite)
-    if isinstance(stage, store.FinishedStage):
+    if isinstance(stage, FinishedStage):
         return stage
     from hierdoc.heads.document_probs import compile_head, load_head
     from hierdoc.sequences.reading import read_split
@@ -75,15 +76,15 @@ def evaluate_head(
     return _write(stage, {"head": head, "split": split}, probs.argmax(axis=1), probs, texts, config["labels"], beside)
 
 
-def _evaluate_baseline(run: str | PathLike[str], baseline: str, split: str, overwrite: bool) -> store.FinishedStage:
+def _evaluate_baseline(run: str | PathLike[str], baseline: str, split: str, overwrite: bool) -> FinishedStage:
     from hierdoc.evaluation import baselines
     from hierdoc.sequences.reading import read_split
 
     baselines.check_baseline(baseline)
     of_vectors = baseline in baselines.OF_VECTORS
-    parents = {name: store.read(run, name) for name in (("chunk", "finetune", "embed") if of_vectors else ("chunk",))}
+    parents = {name: read_stage(run, name) for name in (("chunk", "finetune", "embed") if of_vectors else ("chunk",))}
     stage = store.begin(run, stage_name(baseline, split), {"baseline": baseline, "split": split}, parents, overwrite)
-    if isinstance(stage, store.FinishedStage):
+    if isinstance(stage, FinishedStage):
         return stage
     chunk = parents["chunk"]
     texts = _held_out_texts(chunk, split)
@@ -105,7 +106,7 @@ def evaluate_own(
     split: str = "test",
     arguments: Mapping[str, Any] | None = None,
     overwrite: bool = False,
-) -> store.FinishedStage:
+) -> FinishedStage:
     """Write RUN/evaluate/own: as `evaluate_head`, for answers by somebody's own code, without the others beside it.
 
     Args:
@@ -123,7 +124,7 @@ def evaluate_own(
             function, or returns another number of answers.
     """
     _check_split(split)
-    parents = {name: store.read(run, name) for name in ("chunk", "finetune", "embed")}
+    parents = {name: read_stage(run, name) for name in ("chunk", "finetune", "embed")}
     asked = {
         "code_sha256": files.sha256_of(Path(code)),
         "arguments": dict(arguments or {}),
@@ -131,7 +132,7 @@ def evaluate_own(
         "split": split,
     }
     stage = store.begin(run, stage_name(OWN, split), asked, parents, overwrite)
-    if isinstance(stage, store.FinishedStage):
+    if isinstance(stage, FinishedStage):
         return stage
     texts = _held_out_texts(parents["chunk"], split)
     answers = _load_own(Path(code))(Path(run), split, seed, **asked["arguments"])
@@ -155,13 +156,13 @@ def _check_split(split: str) -> None:
         raise HierdocError(f"`split` must be test or dev, but is {split!r} instead")
 
 
-def _texts(chunk: store.FinishedStage, split: str) -> Any:
+def _texts(chunk: FinishedStage, split: str) -> Any:
     from hierdoc.sequences.reading import read_texts
 
     return read_texts(chunk, split)
 
 
-def _held_out_texts(chunk: store.FinishedStage, split: str) -> Any:
+def _held_out_texts(chunk: FinishedStage, split: str) -> Any:
     texts = _texts(chunk, split)
     if not texts.doc_ids:
         raise HierdocError(f"{chunk.path}: has no {split} documents")
@@ -176,7 +177,7 @@ def _write(
     texts: Any,
     labels: Sequence[str],
     beside: dict[str, Any],
-) -> store.FinishedStage:
+) -> FinishedStage:
     from hierdoc.evaluation.scores import scores
 
     metrics = {**about, **scores(texts.label_ids, label_ids, probs, texts.num_chunks, labels), **beside}
@@ -186,9 +187,7 @@ def _write(
     return stage.finish({key: value for key, value in metrics.items() if isinstance(value, (int, float))})
 
 
-def _beside(
-    documents: Any, texts: Any, chunk: store.FinishedStage, split: str, predicted: np.ndarray
-) -> dict[str, Any]:
+def _beside(documents: Any, texts: Any, chunk: FinishedStage, split: str, predicted: np.ndarray) -> dict[str, Any]:
     """Return the accuracy of the chunks and of the baselines that everyone sees beside a head."""
     from hierdoc.evaluation import baselines
 
@@ -249,7 +248,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def describe(stage: store.FinishedStage) -> str:
+def describe(stage: FinishedStage) -> str:
     """Return evaluate's tables and the line that says what was made."""
     from hierdoc.reporting.tables import metrics_text
 

@@ -24,7 +24,8 @@ from hierdoc.errors import HierdocError
 from hierdoc.evaluation.baselines import BASELINES, OF_VECTORS, RULES
 from hierdoc.heads import HEADS
 from hierdoc.progress import say
-from hierdoc.stages import files, store
+from hierdoc.stages import files
+from hierdoc.stages.finished import FinishedStage, is_finished, read_stage
 
 _OURS = {"data", "run", "split", "split_column", "head", "seed", "overwrite"}  # not for an experiment to set
 _STAGES = {
@@ -155,19 +156,19 @@ class _Work:
         """Cut the documents; where that is finished, see once that it was of the data as they are now."""
         if run not in self.chunked:
             arguments = {"data": self.sources, "run": str(run), "split": str(split), **arguments}
-            if store.is_finished(run, "chunk"):
+            if is_finished(run, "chunk"):
                 chunk.chunk_documents(**arguments)
             else:
                 _call_apart(chunk.chunk_documents, **arguments)
             self.chunked.add(run)
 
-    def _stages(self, arm: Arm, run: Path, splits: Sequence[str]) -> dict[str, store.FinishedStage]:
+    def _stages(self, arm: Arm, run: Path, splits: Sequence[str]) -> dict[str, FinishedStage]:
         names = ["chunk"]
         if _needs_encoder(arm):
             names += ["finetune", "embed"]
         names += [f"heads/{arm.answers}"] if _is_head(arm) else []
         names += [_evaluation(arm, split) for split in splits]
-        return {name: store.read(run, name) for name in names}
+        return {name: read_stage(run, name) for name in names}
 
     def _select(self, wanted: Sequence[tuple[Arm, int]], paths: dict[tuple[str, int], Path]) -> None:
         """Write which arm dev prefers, unless that is already written."""
@@ -251,7 +252,7 @@ def _evaluation(arm: Arm, split: str) -> str:
 
 def _make(run: Path, stage: str, function: Callable[..., Any], **arguments: Any) -> None:
     """Let `function` make a stage of `run` unless it is finished: the directory's name stands for its arguments."""
-    if not store.is_finished(run, stage):
+    if not is_finished(run, stage):
         _call_apart(function, run=str(run), **arguments)
 
 

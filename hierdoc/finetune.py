@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,10 +16,14 @@ from hierdoc import cli
 from hierdoc.chunking.tokenizers import save_tokenizer
 from hierdoc.corpus.labels import check_dev_labels
 from hierdoc.encoders.bert import check_trainable_layers
-from hierdoc.encoders.pretrained import find_encoder
+from hierdoc.encoders.pretrained import EncoderSource, find_encoder
 from hierdoc.errors import HierdocError
 from hierdoc.learning.seeds import check_seed
 from hierdoc.stages import files, store
+from hierdoc.stages.finished import FinishedStage, read_stage
+
+if TYPE_CHECKING:
+    from hierdoc.sequences.reading import TrainingChunks
 
 CLASS_WEIGHTS = ("none", "balanced")
 WIDE_ENCODER = 768  # from this hidden size on, BERT's own learning rate; smaller encoders learn faster
@@ -37,7 +41,7 @@ def finetune_encoder(
     deterministic: bool = False,
     seed: int = 0,
     overwrite: bool = False,
-) -> store.FinishedStage:
+) -> FinishedStage:
     """Write RUN/finetune: the encoder and a softmax over [CLS], trained on the chunks with their documents' labels.
 
     Adam (epsilon 1e-7), 16 chunks a step of about one length, 10 % warm-up and linear decay, dropout 0.2 before the
@@ -62,22 +66,13 @@ def finetune_encoder(
         HierdocError: the chunk stage is missing; an argument is out of range; weights of the encoder are missing.
         HierdocFailure: the loss became infinite.
     """
-    chunk = store.read(run, "chunk")
+    chunk = read_stage(run, "chunk")
     precision = check_arguments(
         epochs, learning_rate, precision, freeze_embeddings, trainable_layers, chunks_per_document, class_weight
     )
     check_seed(seed)
-    source = find_encoder(chunk.details["encoder"])
-    if source.sha256 != chunk.parameters["encoder_sha256"]:
-        raise HierdocError(
-            f"{chunk.path}: was made with another encoder than {source.name} is now; chunk again with --overwrite"
-        )
-    from hierdoc.sequences.reading import read_chunks
-
-    train, dev = (read_chunks(chunk, split) for split in ("train", "dev"))
-    if not dev.rows:
-        raise HierdocError(f"{chunk.path}: has no dev documents, and the best epoch is chosen on dev")
-    check_dev_labels(dev.label_ids)
+    source = _find_encoder_of(chunk)
+    train, dev = _read_train_and_dev(chunk)
     check_trainable_layers(trainable_layers, source.config["num_hidden_layers"])
     if learning_rate is None:
         learning_rate = 2e-5 if source.config["hidden_size"] >= WIDE_ENCODER else 5e-5
@@ -93,9 +88,8 @@ def finetune_encoder(
         "seed": seed,
     }
     stage = store.begin(run, "finetune", parameters, {"chunk": chunk}, overwrite)
-    if isinstance(stage, store.FinishedStage):
+    if isinstance(stage, FinishedStage):
         return stage
-    from hierdoc.encoders import ENCODERS
     from hierdoc.encoders.compat import deterministic_ops
     from hierdoc.learning.checkpoints import Checkpoints
     from hierdoc.learning.encoder import fit_softmax, train_encoder
@@ -104,14 +98,9 @@ def finetune_encoder(
     from hierdoc.learning.traces import TrainingTrace
 
     seed_tensorflow(seed)
-    encoder = ENCODERS["bert"](source.config)
-    weights = source.load_weights()
-    num_expected = 0 if weights is None else len(encoder.variables)
-    if weights is not None:
-        encoder.assign(weights, str(source.weights_path))
+    encoder, num_loaded, num_expected = _load_encoder(source)
     history = History(stage.path / "history.jsonl")
     labels, chunk_size = chunk.details["labels"], chunk.parameters["chunk_size"]
-    num_loaded = sum(name in encoder.variables for name in weights or ())
     trace = TrainingTrace(stage.path, run, "chunks", labels, len(train.doc_ids), num_loaded, num_expected)
     fit = fit_softmax if epochs == 0 else train_encoder
     checkpoints = Checkpoints(stage.path, stage.note_time)
@@ -168,12 +157,45 @@ def _check_no_training(
         )
 
 
+def _find_encoder_of(chunk: FinishedStage) -> EncoderSource:
+    """Return the encoder whose vocabulary cut the chunks, if it is still the same."""
+    source = find_encoder(chunk.details["encoder"])
+    if source.sha256 != chunk.parameters["encoder_sha256"]:
+        raise HierdocError(
+            f"{chunk.path}: was made with another encoder than {source.name} is now; chunk again with --overwrite"
+        )
+    return source
+
+
+def _read_train_and_dev(chunk: FinishedStage) -> tuple[TrainingChunks, TrainingChunks]:
+    """Return the chunks to learn from, and those to choose the best epoch by."""
+    from hierdoc.sequences.reading import read_chunks
+
+    train, dev = (read_chunks(chunk, split) for split in ("train", "dev"))
+    if not dev.rows:
+        raise HierdocError(f"{chunk.path}: has no dev documents, and the best epoch is chosen on dev")
+    check_dev_labels(dev.label_ids)
+    return train, dev
+
+
+def _load_encoder(source: EncoderSource) -> tuple[Any, int, int]:
+    """Return the encoder as it was pretrained, how many of its arrays were loaded and how many should have been."""
+    from hierdoc.encoders import ENCODERS
+
+    encoder = ENCODERS["bert"](source.config)
+    weights = source.load_weights()
+    if weights is None:
+        return encoder, 0, 0
+    encoder.assign(weights, str(source.weights_path))
+    return encoder, sum(name in encoder.variables for name in weights), len(encoder.variables)
+
+
 def _save(
     stage: store.OpenStage,
-    source: Any,
+    source: EncoderSource,
     encoder: Any,
     head: dict[str, np.ndarray],
-    chunk: store.FinishedStage,
+    chunk: FinishedStage,
 ) -> None:
     from hierdoc.stages.weights import save_weights
 
@@ -235,7 +257,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     cli.add_deterministic(parser)
 
 
-def describe(stage: store.FinishedStage) -> str:
+def describe(stage: FinishedStage) -> str:
     """Return the line that says what was made."""
     found = stage.details
     return f"{stage.path}: epoch {found['best_epoch']} of {stage.parameters['epochs']}, dev chunk accuracy {found['dev_chunk_accuracy']:.4f}"

@@ -24,7 +24,8 @@ from hierdoc.errors import HierdocError
 from hierdoc.heads import check_head
 from hierdoc.progress import bar, say, warn
 from hierdoc.reporting.tables import preview
-from hierdoc.stages import files, store
+from hierdoc.stages import files
+from hierdoc.stages.finished import read_stage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +67,7 @@ def predict_documents(
         HierdocError: the data are not as they must be; a stage is missing or has changed; `out` exists.
     """
     check_head(head)
-    store.read(run, f"heads/{head}")  # a wrong path is told before stdin is read, or TensorFlow loaded
+    read_stage(run, f"heads/{head}")  # a wrong path is told before stdin is read, or TensorFlow loaded
     sources = find_sources(data, None, format, encoding)
     if out is not None:
         out = Path(out)
@@ -100,7 +101,7 @@ def _predictions(
 ) -> Iterator[pa.Table]:
     from hierdoc.encoders.finetuned import load_config
 
-    trained = load_config(store.read(run, "finetune").path)["columns"]
+    trained = load_config(read_stage(run, "finetune").path)["columns"]
     columns = Columns(text=text_column or trained["text"], id=id_column or trained["id"])
     first_table = next((source for source in sources.files if source.format != "txt"), None)
     if id_column is None and columns.id is not None and first_table is not None:

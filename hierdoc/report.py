@@ -32,8 +32,8 @@ def write_report(
         HierdocError: the configuration or a result is damaged; results do not fit together; the texts are not there.
     """
     from hierdoc.comparison.summary import read_summaries
+    from hierdoc.reporting.contents import report_sections
     from hierdoc.reporting.pages import html, markdown
-    from hierdoc.reporting.sections import report_sections
     from hierdoc.stages import files
 
     folder = Path(folder)
@@ -56,13 +56,13 @@ def write_report(
 def _texts(result: Any, runs: Path) -> dict[tuple[int, str], str]:
     """Return {(part, doc_id): text} of the test documents of a result, from the chunk stages that it was made from."""
     from hierdoc.sequences.reading import read_texts
-    from hierdoc.stages import store
+    from hierdoc.stages.finished import read_stage
 
     found = {}
     for number, part in enumerate(result.facts["parts"]):
         place = runs / result.facts["dataset"] / Path(part["split"]).stem
         for run in sorted(path.parent.parent for path in place.glob("chunk-*/chunk/manifest.json")):
-            stage = store.read(run, "chunk")
+            stage = read_stage(run, "chunk")
             if stage.fingerprint == part["fingerprints"]["chunk"]:
                 read = read_texts(stage, "test")
                 found |= {(number, doc_id): text for doc_id, text in zip(read.doc_ids, read.texts, strict=True)}

@@ -14,6 +14,7 @@ from hierdoc.corpus.sources import Data
 from hierdoc.errors import HierdocError
 from hierdoc.progress import say
 from hierdoc.stages import store
+from hierdoc.stages.finished import FinishedStage, read_stage
 
 
 def run_pipeline(
@@ -42,7 +43,7 @@ def run_pipeline(
     deterministic: bool = False,
     seed: int = 0,
     overwrite: bool = False,
-) -> store.FinishedStage:
+) -> FinishedStage:
     """Run the five stages one after the other, each as its own command does; return evaluate's.
 
     Finished stages with the same parameters are skipped, so the same call goes on where it was stopped. `overwrite` makes
@@ -65,7 +66,7 @@ def run_pipeline(
     if overwrite:  # so that the same call without it goes on, wherever this one is stopped from here on
         for name in ("finetune", "embed", "heads/lstm", "evaluate/lstm"):
             store.discard(run, name)
-    splits = store.read(run, "chunk").details["documents_by_split"]
+    splits = read_stage(run, "chunk").details["documents_by_split"]
     if missing := [split for split in ("train", "dev", "test") if split not in splits]:
         raise HierdocError(f"{run}: no document is in {' or '.join(missing)}, and run needs all three; see --split")
     say(f"{run}: 2/5 finetune")

@@ -89,10 +89,7 @@ def make_split_files(
     read = sources.parameters()
     facts: dict[str, Any] = {
         "command": _command(sources, out, columns, labels_file, format, split, folds, seed),
-        "data": [
-            {"file": name, "sha256": digest} for name, digest in zip(_names(sources), read["data_sha256"], strict=True)
-        ],
-        **{name: value for name, value in read.items() if name != "data_sha256" and value is not None},
+        **_data_read(sources, read),
         "columns": asdict(columns),
         "split": f"column {split_column}" if source is None else "/".join(map(str, source)),
         "seed": seed,
@@ -104,19 +101,11 @@ def make_split_files(
     assignments = {"split.csv": decided.split_of}
     if folds is not None:
         assignments |= _folds(documents, decided, folds, seed)
-    facts |= {"num_null": documents.num_null, **data_facts(documents.labels, decided), "files": {}}
+    facts |= {"num_null": documents.num_null, **data_facts(documents.labels, decided)}
     for path in old:
         path.unlink()
     out.mkdir(parents=True, exist_ok=True)
-    digests = [text_sha256(text) for text in documents.texts]
-    for name, split_of in assignments.items():
-        if missing := [part for part in ("dev", "test") if part not in split_of]:
-            warn(f"{name}: no document is in {' or '.join(missing)}")
-        write_split_file(out / name, documents.doc_ids, split_of, digests)
-        facts["files"][name] = {
-            "sha256": sha256_of(out / name),
-            **split_facts(documents.labels, split_of, decided.near_duplicates, documents.groups),
-        }
+    facts["files"] = _write_split_files(out, assignments, documents, decided)
     write_json(out / FACTS, facts)
     made = f"{out / 'split.csv'}: {len(documents)} documents ({_counts(decided.split_of)})"
     return made if folds is None else f"{made}; {folds} folds beside it"
@@ -176,6 +165,30 @@ def _check_out(out: Path, overwrite: bool) -> list[Path]:
     if old and not overwrite:
         raise HierdocError(f"{old[-1]} exists already (--overwrite replaces the split files in {out})")
     return old
+
+
+def _write_split_files(
+    out: Path, assignments: dict[str, list[str]], documents: Documents, decided: DecidedSplit
+) -> dict[str, Any]:
+    """Write a file for each name and its documents' splits; return the facts of each, by name."""
+    facts = {}
+    digests = [text_sha256(text) for text in documents.texts]
+    for name, split_of in assignments.items():
+        if missing := [part for part in ("dev", "test") if part not in split_of]:
+            warn(f"{name}: no document is in {' or '.join(missing)}")
+        write_split_file(out / name, documents.doc_ids, split_of, digests)
+        facts[name] = {
+            "sha256": sha256_of(out / name),
+            **split_facts(documents.labels, split_of, decided.near_duplicates, documents.groups),
+        }
+    return facts
+
+
+def _data_read(sources: Sources, read: dict[str, Any]) -> dict[str, Any]:
+    """Return what the facts say of the data: each file's name and hash, and the way they were read."""
+    digests = zip(_names(sources), read["data_sha256"], strict=True)
+    manner = {name: value for name, value in read.items() if name != "data_sha256" and value is not None}
+    return {"data": [{"file": name, "sha256": digest} for name, digest in digests], **manner}
 
 
 def _names(sources: Sources) -> list[str]:

@@ -14,6 +14,7 @@ from hierdoc.errors import HierdocError
 from hierdoc.learning.seeds import check_seed
 from hierdoc.progress import say
 from hierdoc.stages import store
+from hierdoc.stages.finished import FinishedStage, read_stage
 
 
 def train_sequence_head(
@@ -25,7 +26,7 @@ def train_sequence_head(
     deterministic: bool = False,
     seed: int = 0,
     overwrite: bool = False,
-) -> store.FinishedStage:
+) -> FinishedStage:
     """Write RUN/heads/<head>: a head trained on the training documents' chunk vectors.
 
     Adam, 32 documents a step, shuffled each epoch; stops after 5 epochs without a better dev accuracy and keeps the
@@ -57,7 +58,7 @@ def train_sequence_head(
         raise HierdocError(f"`learning_rate` must be between 0 and 1, but is {learning_rate} instead")
     if not 0 <= input_dropout < 1:
         raise HierdocError(f"`input_dropout` must be from 0 to below 1, but is {input_dropout} instead")
-    parents = {name: store.read(run, name) for name in ("chunk", "finetune", "embed")}
+    parents = {name: read_stage(run, name) for name in ("chunk", "finetune", "embed")}
     chunk = parents["chunk"]
     dev_labels = [labels[0] for labels in read_documents(chunk, "dev", ["labels"])["labels"].to_pylist()]
     if not dev_labels:
@@ -72,7 +73,7 @@ def train_sequence_head(
         "seed": seed,
     }
     stage = store.begin(run, f"heads/{head}", parameters, parents, overwrite)
-    if isinstance(stage, store.FinishedStage):
+    if isinstance(stage, FinishedStage):
         return stage
     train, dev = (read_split(chunk, parents["embed"], split) for split in ("train", "dev"))
     say(f"{head}: {len(train)} documents of {len(train.documents.vectors)} chunks, {len(dev)} for dev")
@@ -131,7 +132,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     cli.add_overwrite(parser)
 
 
-def describe(stage: store.FinishedStage) -> str:
+def describe(stage: FinishedStage) -> str:
     """Return the line that says what was made."""
     found = stage.details
     return (

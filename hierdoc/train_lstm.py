@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from os import PathLike
 
 from hierdoc import cli
-from hierdoc.stages import store
+from hierdoc.stages.finished import FinishedStage
 from hierdoc.train_head import add_arguments, describe, train_sequence_head
 
 
@@ -22,7 +22,7 @@ def train_lstm_head(
     deterministic: bool = False,
     seed: int = 0,
     overwrite: bool = False,
-) -> store.FinishedStage:
+) -> FinishedStage:
     """Write RUN/heads/lstm: LSTM 100, dense 30 with ReLU, dense C; see `hierdoc.train_head.train_sequence_head`."""
     return train_sequence_head(run, "lstm", epochs, learning_rate, input_dropout, deterministic, seed, overwrite)
 

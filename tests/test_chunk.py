@@ -16,7 +16,7 @@ from hierdoc import chunk
 from hierdoc.chunk import chunk_documents
 from hierdoc.chunking.tokenizers import load_tokenizer
 from hierdoc.errors import HierdocError
-from hierdoc.stages import store
+from hierdoc.stages.finished import FinishedStage
 from hierdoc.stages.tables import read_tables
 
 CLS, SEP, UNK = VOCAB.index("[CLS]"), VOCAB.index("[SEP]"), VOCAB.index("[UNK]")
@@ -27,7 +27,7 @@ def ids(text: str) -> list[int]:
     return [CLS, *(VOCAB.index(word) for word in text.split()), SEP]
 
 
-def rows_of(stage: store.FinishedStage, name: str) -> list[dict]:
+def rows_of(stage: FinishedStage, name: str) -> list[dict]:
     return read_tables(stage.files(f"{name}-")).to_pylist()
 
 
@@ -48,7 +48,7 @@ def three(tmp_path: Path) -> Path:
 def cut_three(three: Path, tmp_path: Path, tiny_encoder: str):
     """A function that cuts the three rows into chunks of 5 tokens that share 1."""
 
-    def cut(**changes) -> store.FinishedStage:
+    def cut(**changes) -> FinishedStage:
         settings = dict(id_column="id", split_column="split", encoder=tiny_encoder, chunk_size=5, overlap=1)
         return chunk_documents(three, tmp_path / "run", **{**settings, **changes})
 

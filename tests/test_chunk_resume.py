@@ -12,7 +12,8 @@ from conftest import flip_a_bit, write_csv
 
 from hierdoc import chunk
 from hierdoc.chunking import chunks
-from hierdoc.stages import store
+from hierdoc.stages import files, store
+from hierdoc.stages.finished import FinishedStage
 
 TOKENS = 110
 SETTINGS = {"id_column": "id", "split_column": "split", "chunk_size": 7, "overlap": 2, "max_chunks": 4}
@@ -74,11 +75,16 @@ def cut_texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts that are tokenized, in order."""
     seen: list[str] = []
     real = chunk.chunk_document
-    monkeypatch.setattr(chunk, "chunk_document", lambda text, *rest: seen.append(text) or real(text, *rest))
+
+    def chunk_document(text: str, *rest, **windows):
+        seen.append(text)
+        return real(text, *rest, **windows)
+
+    monkeypatch.setattr(chunk, "chunk_document", chunk_document)
     return seen
 
 
-def content(stage: store.FinishedStage) -> dict[str, bytes]:
+def content(stage: FinishedStage) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in stage.path.iterdir() if path.name != "timings.json"}
 
 
@@ -113,11 +119,11 @@ def test_the_same_data_make_the_same_bytes(cut):
     assert content(cut("one")) == content(cut("two"))
 
 
-def unfinish(whole: store.FinishedStage) -> Path:
+def unfinish(whole: FinishedStage) -> Path:
     """Make a finished stage one that was interrupted before its end."""
-    manifest = store.read_object(whole.path / "manifest.json")
+    manifest = files.read_object(whole.path / "manifest.json")
     started = store._what_is_made(manifest["parameters"], manifest["parents"])
-    store.write_json(whole.path / "started.json", started)
+    files.write_json(whole.path / "started.json", started)
     (whole.path / "manifest.json").unlink()
     return whole.path
 

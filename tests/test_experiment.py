@@ -37,11 +37,11 @@ arms:
 OWN_CODE = """
 from hierdoc.evaluation.baselines import Answers, average
 from hierdoc.sequences.reading import read_split
-from hierdoc.stages import store
+from hierdoc.stages.finished import read_stage
 
 def answer(run, split, seed, times=1):
     assert seed in (0, 1) and times in (1, 2)
-    documents = read_split(store.read(run, "chunk"), store.read(run, "embed"), split).documents
+    documents = read_split(read_stage(run, "chunk"), read_stage(run, "embed"), split).documents
     probs = average(documents)
     return Answers(probs.argmax(axis=1), probs)
 """

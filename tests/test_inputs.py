@@ -22,14 +22,14 @@ from hierdoc import (
     predict_documents,
     train_lstm_head,
 )
-from hierdoc.stages import store
+from hierdoc.stages.finished import FinishedStage, read_stage
 from hierdoc.stages.tables import read_tables
 
 ROOT = Path(__file__).parent.parent
 UTF16 = "text,label\ncat,a\ndog,b\n".encode("utf-16")
 
 
-def table(stage: store.FinishedStage) -> pd.DataFrame:
+def table(stage: FinishedStage) -> pd.DataFrame:
     return read_tables(stage.files("documents-")).to_pandas()
 
 
@@ -170,7 +170,7 @@ def test_a_folder_with_a_table_of_splits_through_the_command(texts: Path, tmp_pa
     words = ["--labels-file", str(labels), "--id-column", "path", "--label-column", "class", "--split-column", "part"]
     arguments = [str(texts), str(tmp_path / "run"), *words, "--encoder", tiny_encoder, "--chunk-size", "5"]
     assert chunk.main(arguments) == 0
-    found = table(store.read(tmp_path / "run", "chunk"))
+    found = table(read_stage(tmp_path / "run", "chunk"))
     assert found["doc_id"].tolist() == ["a/1.txt", "a/2.txt", "b/1.txt", "b/2.txt"]
     assert [label for (label,) in found["labels"]] == ["y", "x", "y", "x"]
     assert found["split"].tolist() == ["train", "train", "dev", "test"]
@@ -210,7 +210,7 @@ def test_data_come_through_a_pipe(tmp_path: Path, tiny_encoder: str):
     command = [sys.executable, "-m", "hierdoc.chunk", *words]
     result = subprocess.run(command, cwd=ROOT, input=gzip.compress(lines), capture_output=True, timeout=60)
     assert result.returncode == 0, result.stderr
-    assert table(store.read(tmp_path / "run", "chunk"))["text"].tolist() == ["cat", "dog"]
+    assert table(read_stage(tmp_path / "run", "chunk"))["text"].tolist() == ["cat", "dog"]
     result = subprocess.run(command, cwd=ROOT, input=lines[:-1] + b"}", capture_output=True, timeout=60)
     assert result.returncode == 2 and b"already finished with `data_sha256`" in result.stderr
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import flip_a_bit
 
-from hierdoc.stages import store
+from hierdoc.errors import HierdocError
+from hierdoc.stages.finished import TIMINGS, read_stage
 
 # Stops a command by a signal just before or just after it renames its n-th file to its final name, which is where every
 # checkpoint, shard, weights file and manifest passes. Training writes a checkpoint after each step. At the end it
@@ -65,7 +66,7 @@ def python(code: str, *words: object) -> subprocess.CompletedProcess[str]:
 
 def content(folder: Path) -> dict[str, bytes]:
     """Every file of a stage but its timings."""
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != store.TIMINGS}
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != TIMINGS}
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ def chunked(tmp_path_factory: pytest.TempPathFactory, tiny_csv: Path, tiny_encod
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunks, "TOKENS_PER_SHARD", 500)
         chunk_documents(tiny_csv, run, id_column="id", split_column="split", encoder=tiny_encoder, chunk_size=10)
-    assert len(store.read(run, "chunk").files("chunks-")) >= 3
+    assert len(read_stage(run, "chunk").files("chunks-")) >= 3
     return run
 
 
@@ -117,7 +118,7 @@ def test_killed_again_and_again_a_stage_comes_to_the_same_bytes(stage: str, whol
         assert kills < 12, "no progress from one run to the next"
     assert kills >= 2
     assert content(run / folder) == content(whole / folder)
-    timings = json.loads((run / folder / store.TIMINGS).read_text())
+    timings = json.loads((run / folder / TIMINGS).read_text())
     assert timings["num_processes"] <= kills + 1
 
 
@@ -140,8 +141,8 @@ def test_a_full_disk_ends_with_1_and_nothing_half_made_is_taken_for_finished(sta
     assert done.returncode == 1, done.stderr
     assert "too large" in done.stderr.splitlines()[-1] and done.stderr.splitlines()[-1].startswith("failed: ")
     assert "Traceback" not in done.stderr and not (run / folder / "manifest.json").exists()
-    with pytest.raises(store.HierdocError, match="is not finished; make it with"):
-        store.read(run, folder)
+    with pytest.raises(HierdocError, match="is not finished; make it with"):
+        read_stage(run, folder)
     done = python(STOPPED, int(signal.SIGKILL), "never", 0, stage, run, *ARGUMENTS[stage])
     assert done.returncode == 0, done.stderr
     assert content(run / folder) == content(whole / folder)

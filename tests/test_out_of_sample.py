@@ -16,7 +16,7 @@ import pytest
 from hierdoc.corpus.duplicates import near_duplicate_groups
 from hierdoc.evaluate import evaluate_own
 from hierdoc.sequences.reading import read_split
-from hierdoc.stages import store
+from hierdoc.stages.finished import read_stage
 
 CODE = Path(__file__).parent.parent / "experiments/012-out-of-sample/ways_out.py"
 
@@ -36,7 +36,7 @@ def task(ways: Any, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(ways, "near_duplicate_groups", lambda texts: np.arange(len(texts)))  # the tiny ones all are
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run, ignore=shutil.ignore_patterns("evaluate"))
-    task = ways.Task(run, 0, *(store.read(run, name) for name in ("chunk", "finetune", "embed")))
+    task = ways.Task(run, 0, *(read_stage(run, name) for name in ("chunk", "finetune", "embed")))
 
     def marked(task: Any, place: Path, chunks: dict[str, Any], train: Any) -> dict[str, np.ndarray]:
         number = int(place.name.removeprefix("half-"))
@@ -128,7 +128,7 @@ def test_own_code_is_measured_as_others_are_and_keeps_its_head(
     table = pq.read_table(stage.path / "predictions.parquet").to_pylist()
     right = [row["label"] == row["true_label"] for row in table]
     assert metrics["document_accuracy"] == np.mean(right) and metrics["own_code"] == "ways_out.py"
-    test = read_split(store.read(run, "chunk"), store.read(run, "embed"), "test")
+    test = read_split(read_stage(run, "chunk"), read_stage(run, "embed"), "test")
     assert [row["doc_id"] for row in table] == test.documents.doc_ids
     assert len((run / "own/history.jsonl").read_text().splitlines()) == 2
 
@@ -137,7 +137,7 @@ def test_own_code_is_measured_as_others_are_and_keeps_its_head(
 def test_halves_are_trained_and_encoded(ways: Any, tiny_run: Path, tmp_path: Path):
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run, ignore=shutil.ignore_patterns("evaluate"))
-    task = ways.Task(run, 0, *(store.read(run, name) for name in ("chunk", "finetune", "embed")))
+    task = ways.Task(run, 0, *(read_stage(run, name) for name in ("chunk", "finetune", "embed")))
     ways.near_duplicate_groups = lambda texts: np.arange(len(texts))
     probs = ways.crossfit_average(task, "test")
     assert np.allclose(probs.sum(axis=1), 1, atol=1e-5)

@@ -32,7 +32,8 @@ from hierdoc import (
 )
 from hierdoc import run as run_command
 from hierdoc.evaluation.baselines import BASELINES, Answers, Material
-from hierdoc.stages import files, store
+from hierdoc.stages import files
+from hierdoc.stages.finished import MANIFEST, TIMINGS, read_stage
 
 
 def stage_files(run: Path) -> dict[str, bytes]:
@@ -40,7 +41,7 @@ def stage_files(run: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(run)): path.read_bytes()
         for path in sorted(run.rglob("*"))
-        if path.is_file() and path.name != store.TIMINGS
+        if path.is_file() and path.name != TIMINGS
     }
 
 
@@ -209,13 +210,13 @@ def test_a_second_call_of_each_command_does_nothing_and_says_so(tiny_run: Path, 
 
 def reseal(stage: Path, **changes) -> None:
     """Write a stage's manifest anew after its files, or what `changes` names, have been changed on purpose."""
-    manifest = json.loads((stage / store.MANIFEST).read_text())
+    manifest = json.loads((stage / MANIFEST).read_text())
     for name, facts in manifest["files"].items():
         facts |= {"sha256": files.sha256_of(stage / name), "bytes": (stage / name).stat().st_size}
     manifest |= changes
     content = {key: value for key, value in manifest.items() if key not in ("fingerprint", "versions")}
     manifest["fingerprint"] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    (stage / store.MANIFEST).write_text(json.dumps(manifest))
+    (stage / MANIFEST).write_text(json.dumps(manifest))
 
 
 def test_shuffled_rows_of_the_chunk_table_change_nothing(tiny_run: Path, tmp_path: Path):
@@ -251,7 +252,7 @@ def test_embed_keeps_a_shard_that_an_interrupted_run_has_written(
     for run in (whole, broken):
         chunk_documents(tiny_csv, run, id_column="id", split_column="split", encoder=tiny_encoder, chunk_size=10)
         shutil.copytree(tiny_run / "finetune", run / "finetune")
-        reseal(run / "finetune", parents={"chunk": store.read(run, "chunk").fingerprint})
+        reseal(run / "finetune", parents={"chunk": read_stage(run, "chunk").fingerprint})
     embed_chunks(whole, precision="float32")
     assert len(list((whole / "embed").glob("vectors-*.parquet"))) > 3
     original, calls = engine.encode_chunks, []
@@ -265,7 +266,7 @@ def test_embed_keeps_a_shard_that_an_interrupted_run_has_written(
     monkeypatch.setattr(engine, "encode_chunks", fail_in_the_third_shard)
     with pytest.raises(KeyboardInterrupt):
         embed_chunks(broken, precision="float32")
-    assert not (broken / "embed" / store.MANIFEST).exists()
+    assert not (broken / "embed" / MANIFEST).exists()
     (broken / "embed/vectors-00001.parquet").write_bytes(
         b"garbage"
     )  # what a failing disk may leave of the second shard
@@ -342,7 +343,7 @@ def test_accuracy_is_also_told_without_near_duplicates_of_training_documents(
     ) / len(others)
     assert metrics["tfidf_svm_accuracy_without_near_duplicates"] == 0.5 != metrics["tfidf_svm_accuracy"] == 4 / 6
     chunks: dict[str, list[list[float]]] = {}
-    for path in store.read(run, "embed").files("vectors-"):
+    for path in read_stage(run, "embed").files("vectors-"):
         for row in pq.read_table(path).to_pylist():
             chunks.setdefault(row["doc_id"], []).append(row["probs"])
     means = [np.mean(chunks[by_split["test"][at]["id"]], axis=0) for at in others]
@@ -514,7 +515,7 @@ def test_frozen_weights_stay_as_they_were_and_the_others_move(tiny_run: Path, tm
     finetune_encoder(tmp_path, epochs=1, learning_rate=1e-2, precision="float32", chunks_per_document=1, **arguments)
     after = load_file(tmp_path / "finetune/encoder.safetensors")
     seed_tensorflow(0)
-    before = ENCODERS["bert"](find_encoder(store.read(tmp_path, "chunk").details["encoder"]).config).arrays()
+    before = ENCODERS["bert"](find_encoder(read_stage(tmp_path, "chunk").details["encoder"]).config).arrays()
     moved = {name for name in before if (before[name] != after[name]).any()}
     layers = {
         "freeze_embeddings": {"0", "1"},
@@ -543,7 +544,7 @@ def test_a_run_that_is_stopped_while_it_overwrites_goes_on_without_overwrite(
         patch.setattr(embed, "embed_chunks", stop)
         with pytest.raises(KeyboardInterrupt):
             run_pipeline(tiny_csv, run, overwrite=True, **arguments)
-    trained = store.read(run, "finetune").fingerprint
+    trained = read_stage(run, "finetune").fingerprint
     again = run_pipeline(tiny_csv, run, **arguments)
-    assert store.read(run, "finetune").fingerprint == trained  # it was not trained a second time
+    assert read_stage(run, "finetune").fingerprint == trained  # it was not trained a second time
     assert again.fingerprint == run_pipeline(tiny_csv, tmp_path / "fresh", **arguments).fingerprint

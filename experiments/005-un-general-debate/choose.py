@@ -9,15 +9,16 @@ import json
 import sys
 from pathlib import Path
 
-from hierdoc.stages import files, store
+from hierdoc.stages import files
+from hierdoc.stages.finished import TIMINGS, read_stage
 
 
 def main(out: Path, runs: list[Path]) -> None:
     """Write what each run's finetune stage says of dev, and print the best run's path, the first on ties."""
     cases, accuracies, chunked = {}, [], set()
     for run in runs:
-        stage = store.read(run, "finetune")
-        timings = json.loads((stage.path / store.TIMINGS).read_text(encoding="utf-8"))
+        stage = read_stage(run, "finetune")
+        timings = json.loads((stage.path / TIMINGS).read_text(encoding="utf-8"))
         chunked.add(stage.manifest["parents"]["chunk"])
         accuracies.append(stage.details["dev_chunk_accuracy"])
         cases[f"{stage.parameters['chunks_per_document']} chunks a document"] = {

@@ -30,7 +30,8 @@ from hierdoc.progress import bar, say
 from hierdoc.sequences import batches
 from hierdoc.sequences.grouping import DocumentVectors
 from hierdoc.sequences.reading import LabelledDocuments, TrainingChunks, read_chunks, read_split, read_texts
-from hierdoc.stages import files, store
+from hierdoc.stages import files
+from hierdoc.stages.finished import FinishedStage, read_stage
 
 SPLITS = ("train", "dev", "test")
 EPOCHS = 50  # as train_lstm
@@ -38,7 +39,7 @@ EPOCHS = 50  # as train_lstm
 
 def answer(run: Path, split: str, seed: int, way: str, **settings: float) -> Answers:
     """Return what the way of that name says of a split's documents."""
-    task = Task(run, seed, *(store.read(run, name) for name in ("chunk", "finetune", "embed")))
+    task = Task(run, seed, *(read_stage(run, name) for name in ("chunk", "finetune", "embed")))
     probs = WAYS[way](task, split, **settings)
     return Answers(probs.argmax(axis=1), probs)
 
@@ -47,9 +48,9 @@ def answer(run: Path, split: str, seed: int, way: str, **settings: float) -> Ans
 class Task:
     run: Path
     seed: int
-    chunk: store.FinishedStage
-    finetune: store.FinishedStage
-    embed: store.FinishedStage
+    chunk: FinishedStage
+    finetune: FinishedStage
+    embed: FinishedStage
 
     @property
     def num_classes(self) -> int:

@@ -40,11 +40,15 @@ def same_window(sides: dict[str, Made], rng: np.random.Generator, sources: Any) 
 
 def labels_apart(documents: dict[str, Sequences], rng: np.random.Generator, share: float) -> None:
     """Exchange the labels of a share of train's documents, as when labels are shuffled and vectors are not."""
-    train = documents["train"]
-    moved = rng.choice(len(train.labels), round(share * len(train.labels)), replace=False)
-    labels = np.asarray(train.labels)
+    exchange_labels(documents["train"], rng, share)
+
+
+def exchange_labels(side: Sequences, rng: np.random.Generator, share: float) -> None:
+    """Exchange the labels of a share of one side's documents."""
+    moved = rng.choice(len(side.labels), round(share * len(side.labels)), replace=False)
+    labels = np.asarray(side.labels)
     labels[np.sort(moved)] = labels[moved]
-    train.labels = labels.tolist()
+    side.labels = labels.tolist()
 
 
 def first_rows_of_val(documents: dict[str, Sequences], rng: np.random.Generator, share: float) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from document_model import Made, Sequences
+from held_out import exchange_labels
 
 
 def last_chunk_only(sides: dict[str, Made], rng: np.random.Generator, sources: Any) -> None:
@@ -39,11 +40,7 @@ def val_unlabelled(documents: dict[str, Sequences], rng: np.random.Generator) ->
 
 def val_labels_apart(documents: dict[str, Sequences], rng: np.random.Generator, share: float) -> None:
     """Exchange the labels of a share of val's documents."""
-    val = documents["val"]
-    moved = rng.choice(len(val.labels), round(share * len(val.labels)), replace=False)
-    labels = np.asarray(val.labels)
-    labels[np.sort(moved)] = labels[moved]
-    val.labels = labels.tolist()
+    exchange_labels(documents["val"], rng, share)
 
 
 def one_batch_forever(

@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hierdoc.comparison.results import PREDICTIONS
-from hierdoc.stages import files, store, tables
+from hierdoc.stages import files, tables
+from hierdoc.stages.finished import TIMINGS, FinishedStage
 
 OF_DEV = ("document_accuracy", "document_macro_f1", "num_documents")
 
 
-def part_facts(stages: Mapping[str, store.FinishedStage], evaluate: str, split: Path) -> dict[str, Any]:
+def part_facts(stages: Mapping[str, FinishedStage], evaluate: str, split: Path) -> dict[str, Any]:
     """Return, as JSON values, what a result keeps of one part: dev's figures, histories, costs, coverage, fingerprints.
 
     Args:
@@ -36,13 +37,13 @@ def part_facts(stages: Mapping[str, store.FinishedStage], evaluate: str, split: 
         "num_chunks": stages["chunk"].details["num_chunks"],
         "coverage": coverage(stages["chunk"]),
         "history": {name: epochs for name, epochs in histories.items() if epochs},
-        "timings": {name: files.read_object(stage.path / store.TIMINGS) for name, stage in stages.items()},
+        "timings": {name: files.read_object(stage.path / TIMINGS) for name, stage in stages.items()},
         "fingerprints": {name: stage.fingerprint for name, stage in stages.items()},
         "commits": sorted({stage.manifest["versions"].get("commit", "unknown") for stage in stages.values()}),
     }
 
 
-def predictions_of_part(chunk: store.FinishedStage, evaluate: store.FinishedStage, part: int) -> pa.Table:
+def predictions_of_part(chunk: FinishedStage, evaluate: FinishedStage, part: int) -> pa.Table:
     """Return the test predictions of one part as a result keeps them (see `results.PREDICTIONS`)."""
     found = tables.read_tables([evaluate.path / "predictions.parquet"])
     columns = ["doc_id", "num_tokens", "near_duplicate_of_train"]
@@ -70,7 +71,7 @@ def _true_probability(found: pa.Table) -> pa.Array:
     return pa.array(values, pa.float32())
 
 
-def coverage(chunk: store.FinishedStage) -> dict[str, dict[str, int]]:
+def coverage(chunk: FinishedStage) -> dict[str, dict[str, int]]:
     """Return, for each class over all splits: documents, tokens, tokens kept (not cut off by `max_chunks`), unknown."""
     columns = ["doc_id", "labels", "num_tokens", "num_chunks", "num_unknown", "num_dropped"]
     documents = tables.read_tables(chunk.files("documents-"), columns)
@@ -85,7 +86,7 @@ def coverage(chunk: store.FinishedStage) -> dict[str, dict[str, int]]:
     return dict(sorted(found.items()))
 
 
-def _kept_tokens(chunk: store.FinishedStage, documents: pa.Table) -> list[int]:
+def _kept_tokens(chunk: FinishedStage, documents: pa.Table) -> list[int]:
     if not pc.sum(documents["num_dropped"]).as_py():
         return documents["num_tokens"].to_pylist()
     overlap = chunk.parameters["overlap"]
@@ -99,7 +100,7 @@ def _kept_tokens(chunk: store.FinishedStage, documents: pa.Table) -> list[int]:
     return [kept[doc_id] for doc_id in documents["doc_id"].to_pylist()]
 
 
-def _metrics(evaluate: store.FinishedStage) -> dict[str, Any]:
+def _metrics(evaluate: FinishedStage) -> dict[str, Any]:
     return files.read_object(evaluate.path / "metrics.json")
 
 

@@ -50,20 +50,14 @@ class Broken:
 
 def labels_shuffled(evidence: Evidence) -> Finding | None:
     """Training labels that have nothing, or too little, to do with their documents' vectors."""
-    broken = broken_pairs(evidence)
-    if broken is None or broken.part != LABELS:
-        return None
     title = "Training labels do not belong to their documents' vectors"
-    return Finding("labels-shuffled", title, broken.lines, directness=MEASURED)
+    return _where_broken(evidence, LABELS, "labels-shuffled", title)
 
 
 def grouping_lost(evidence: Evidence) -> Finding | None:
     """Vectors that were dealt to the wrong documents."""
-    broken = broken_pairs(evidence)
-    if broken is None or broken.part != GROUPING:
-        return None
     title = "Vectors stand with documents that they are not of"
-    return Finding("grouping-lost", title, broken.lines, directness=MEASURED)
+    return _where_broken(evidence, GROUPING, "grouping-lost", title)
 
 
 def held_out_labels_shuffled(evidence: Evidence) -> Finding | None:
@@ -88,6 +82,13 @@ def held_out_labels_shuffled(evidence: Evidence) -> Finding | None:
 def broken_pairs(evidence: Evidence) -> Broken | None:
     """Return what is wrong with the pairs of vectors, documents and labels that the document model learned from."""
     return evidence.once("broken pairs", _broken_pairs)
+
+
+def _where_broken(evidence: Evidence, part: str, code: str, title: str) -> Finding | None:
+    broken = broken_pairs(evidence)
+    if broken is None or broken.part != part:
+        return None
+    return Finding(code, title, broken.lines, directness=MEASURED)
 
 
 def _broken_pairs(evidence: Evidence) -> Broken | None:

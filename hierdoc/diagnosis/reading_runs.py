@@ -14,7 +14,8 @@ from hierdoc.corpus.labels import label_ids
 from hierdoc.diagnosis import reading_traces as traces
 from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Predictions, Run, Training, Vectors
 from hierdoc.errors import HierdocError
-from hierdoc.stages import files, store, tables
+from hierdoc.stages import files, tables
+from hierdoc.stages.finished import MANIFEST, STARTED, FinishedStage, is_finished, read_stage
 from hierdoc.tracing.files import is_trace, read_trace
 from hierdoc.tracing.hashing import hash_rows, sketch_rows
 
@@ -34,7 +35,7 @@ def read_run(folder: Path) -> list[Evidence]:
         HierdocError: a finished stage is damaged or of another version; the chunk stage is not finished.
     """
     names = [name for name in _stage_names(folder) if _is_begun(folder / name)]
-    finished = {name: store.read(folder, name) for name in names if store.is_finished(folder, name)}
+    finished = {name: read_stage(folder, name) for name in names if is_finished(folder, name)}
     if "chunk" not in finished:
         raise HierdocError(f"{folder / 'chunk'}: this stage is not finished, and the doctor needs its documents")
     chunk = finished["chunk"]
@@ -49,7 +50,7 @@ def read_run(folder: Path) -> list[Evidence]:
     return [Evidence(chunks, training, made, run) for training in trainings]
 
 
-def _columns(chunk: store.FinishedStage) -> list[str]:
+def _columns(chunk: FinishedStage) -> list[str]:
     import pyarrow.parquet as pq
 
     held = pq.read_schema(chunk.files("documents-")[0]).names
@@ -57,7 +58,7 @@ def _columns(chunk: store.FinishedStage) -> list[str]:
 
 
 def _is_begun(path: Path) -> bool:
-    return (path / store.MANIFEST).exists() or (path / store.STARTED).exists()
+    return (path / MANIFEST).exists() or (path / STARTED).exists()
 
 
 def _stage_names(folder: Path) -> Iterator[str]:
@@ -71,7 +72,7 @@ def _with(training: Training, **changes: Any) -> Training:
     return Training(**{**vars(training), **changes})
 
 
-def _run_facts(names: list[str], finished: dict[str, store.FinishedStage], documents: pa.Table) -> Run:
+def _run_facts(names: list[str], finished: dict[str, FinishedStage], documents: pa.Table) -> Run:
     out_of_date = [
         (name, parent)
         for name, stage in finished.items()
@@ -104,7 +105,7 @@ def _document_labels(documents: pa.Table, labels: list[str]) -> np.ndarray:
     return label_ids([row[0] if row else "" for row in documents["labels"].to_pylist()], labels).astype(np.int64)
 
 
-def _read_vectors(embed: store.FinishedStage, documents: pa.Table, labels: list[str]) -> Vectors:
+def _read_vectors(embed: FinishedStage, documents: pa.Table, labels: list[str]) -> Vectors:
     """Return embed's vectors as if a trace had noted them; shards are read one at a time, and only sketches are kept."""
     split_of = dict(zip(documents["doc_id"].to_pylist(), documents["split"].to_pylist(), strict=True))
     label_of = dict(zip(documents["doc_id"].to_pylist(), _document_labels(documents, labels).tolist(), strict=True))
@@ -131,10 +132,10 @@ def _read_training(
     folder: Path,
     name: str,
     kind: str,
-    chunk: store.FinishedStage,
+    chunk: FinishedStage,
     documents: pa.Table,
     labels: list[str],
-    finished: dict[str, store.FinishedStage],
+    finished: dict[str, FinishedStage],
 ) -> Training:
     """Return a stage's training: from its trace, or without one from its history and parameters."""
     path = folder / name
@@ -182,7 +183,7 @@ def _read_history(path: Path) -> list[dict[str, Any]]:
     return [reading for reading in readings if isinstance(reading, dict)]
 
 
-def _read_evaluations(name: str, labels: list[str], finished: dict[str, store.FinishedStage]) -> list[Predictions]:
+def _read_evaluations(name: str, labels: list[str], finished: dict[str, FinishedStage]) -> list[Predictions]:
     """Return what evaluate has predicted with this head, for the splits that it was called for."""
     head = name.removeprefix("heads/")
     found = []

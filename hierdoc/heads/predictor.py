@@ -21,7 +21,8 @@ from hierdoc.heads.document_probs import compile_head, load_head
 from hierdoc.objectives.classification import chunk_probs
 from hierdoc.progress import warn
 from hierdoc.sequences.grouping import group_by_document
-from hierdoc.stages import store, tables
+from hierdoc.stages import tables
+from hierdoc.stages.finished import read_stage
 from hierdoc.stages.weights import load_weights
 
 
@@ -41,7 +42,7 @@ class Predictor:
             HierdocError: finetune or the head is missing or has changed, or the head was trained on another encoder's
                 vectors.
         """
-        finetune, trained = store.read(run, "finetune"), store.read(run, f"heads/{head}")
+        finetune, trained = read_stage(run, "finetune"), read_stage(run, f"heads/{head}")
         model, head_config = load_head(trained.path)
         if head_config["encoder_fingerprint"] != finetune.fingerprint:
             raise HierdocError(

@@ -56,17 +56,10 @@ def train_encoder(
     head = classification.ChunkHead(encoder.dim, num_classes, seed=parameters["seed"])
     body = encoder.trainable(parameters["freeze_embeddings"], parameters["trainable_layers"])
     variables = [*body, head.kernel, head.bias]
-    plans = [
-        plan_epoch(
-            train.document_of, train.lengths, chunk_size, parameters["chunks_per_document"], parameters["seed"], epoch
-        )
-        for epoch in range(parameters["epochs"])
-    ]
-    schedule = warmup_linear(parameters["learning_rate"], sum(map(len, plans)))
-    optimizer = tf.keras.optimizers.Adam(schedule, epsilon=1e-7)
-    drawn = np.concatenate([members for plan in plans for _, members in plan])
-    balanced = parameters["class_weight"] == "balanced"
-    weights = classification.class_weights(train.label_ids[drawn], num_classes, balanced)
+    plans = _plan_epochs(train, chunk_size, parameters)
+    num_steps = sum(map(len, plans))
+    optimizer = tf.keras.optimizers.Adam(warmup_linear(parameters["learning_rate"], num_steps), epsilon=1e-7)
+    weights = _weights_of_classes(train, plans, num_classes, parameters["class_weight"])
     encode = build_engine(encoder, parameters["precision"])
 
     def forward(token_ids: Any, mask: Any, dropout_seed: Any) -> Any:
@@ -78,12 +71,11 @@ def train_encoder(
         probs = classification.chunk_probs(vectors, head.arrays())
         if trace:
             trace.note_dev(probs)
-        accuracy, loss = classification.accuracy_and_loss(probs, dev.label_ids)
-        return {"dev_chunk_accuracy": accuracy, "dev_chunk_loss": loss}
+        return _reading(probs, dev)
 
     say(
         f"finetune: {len(train.rows)} chunks of {train.document_of.max() + 1} documents, "
-        f"{sum(map(len, plans))} steps, peak learning rate {parameters['learning_rate']:g}, {parameters['precision']}"
+        f"{num_steps} steps, peak learning rate {parameters['learning_rate']:g}, {parameters['precision']}"
     )
     with in_precision(parameters["precision"]):
         outcome = loop.train(
@@ -132,22 +124,51 @@ def fit_softmax(
     scaler = StandardScaler().fit(train_vectors)
     weight = None if parameters["class_weight"] == "none" else parameters["class_weight"]
     model = LogisticRegression(max_iter=1000, class_weight=weight).fit(scaler.transform(train_vectors), train.label_ids)
-    # The scaling is folded into the softmax; with two classes scikit-learn has one row, for the second of them.
-    coefficients = model.coef_ if len(model.coef_) > 1 else np.vstack([np.zeros_like(model.coef_), model.coef_])
-    intercepts = model.intercept_ if len(model.intercept_) > 1 else np.array([0.0, model.intercept_[0]])
-    kernel = (coefficients / scaler.scale_).T
-    head = {
-        "kernel": kernel.astype(np.float32),
-        "bias": (intercepts - scaler.mean_ @ kernel).astype(np.float32),
-    }
+    head = _as_softmax(model, scaler)
     probs = classification.chunk_probs(dev_vectors, head)
-    accuracy, loss = classification.accuracy_and_loss(probs, dev.label_ids)
-    history.add({"epoch": 0, "dev_chunk_accuracy": accuracy, "dev_chunk_loss": loss})
-    say(f"finetune 0/0: dev_chunk_accuracy {accuracy:.4f} with the encoder as it is")
+    reading = _reading(probs, dev)
+    history.add({"epoch": 0, **reading})
+    say(f"finetune 0/0: dev_chunk_accuracy {reading['dev_chunk_accuracy']:.4f} with the encoder as it is")
     if trace:
         _note_fitted(trace, train, probs)
         trace.save(history.epochs, _held_out(dev), finished=True)
     return head, 0, {}
+
+
+def _plan_epochs(
+    train: TrainingChunks, chunk_size: int, parameters: dict[str, Any]
+) -> list[list[tuple[int, np.ndarray]]]:
+    """Return each epoch's steps, as `plan_epoch` makes them."""
+    per_document, seed = parameters["chunks_per_document"], parameters["seed"]
+    return [
+        plan_epoch(train.document_of, train.lengths, chunk_size, per_document, seed, epoch)
+        for epoch in range(parameters["epochs"])
+    ]
+
+
+def _weights_of_classes(
+    train: TrainingChunks, plans: list[list[tuple[int, np.ndarray]]], num_classes: int, class_weight: str
+) -> np.ndarray:
+    """Return each class's weight (C,), by the chunks that all epochs together draw."""
+    drawn = np.concatenate([members for plan in plans for _, members in plan])
+    return classification.class_weights(train.label_ids[drawn], num_classes, class_weight == "balanced")
+
+
+def _reading(probs: np.ndarray, dev: TrainingChunks) -> dict[str, float]:
+    accuracy, loss = classification.accuracy_and_loss(probs, dev.label_ids)
+    return {"dev_chunk_accuracy": accuracy, "dev_chunk_loss": loss}
+
+
+def _as_softmax(model: Any, scaler: Any) -> dict[str, np.ndarray]:
+    """Return a chunk head's arrays that answer as scikit-learn's regression on scaled vectors does."""
+    # The scaling is folded into the softmax; with two classes scikit-learn has one row, for the second of them.
+    coefficients = model.coef_ if len(model.coef_) > 1 else np.vstack([np.zeros_like(model.coef_), model.coef_])
+    intercepts = model.intercept_ if len(model.intercept_) > 1 else np.array([0.0, model.intercept_[0]])
+    kernel = (coefficients / scaler.scale_).T
+    return {
+        "kernel": kernel.astype(np.float32),
+        "bias": (intercepts - scaler.mean_ @ kernel).astype(np.float32),
+    }
 
 
 def _encode_in_parts(

@@ -15,6 +15,7 @@ from hierdoc.evaluation.significance import Interval
 INK, QUIET, BAD = "#1f2937", "#9ca3af", "#b91c1c"
 COLOURS = ("#2563eb", "#d97706", "#059669", "#7c3aed", "#dc2626", "#0891b2", "#65a30d", "#db2777", "#78716c", "#111827")
 MARKERS = "osD^vP*X<>"
+MOST_ARMS = 6  # in a figure of lines; the others are in the tables
 
 
 def forest(rows: Sequence[tuple[str, Interval]], baseline: str, chosen: str) -> str:

@@ -12,7 +12,7 @@ from hierdoc.corpus.labels import label_ids
 from hierdoc.errors import HierdocError
 from hierdoc.sequences.grouping import DocumentVectors, group_by_document
 from hierdoc.stages import tables
-from hierdoc.stages.store import FinishedStage
+from hierdoc.stages.finished import FinishedStage
 
 
 @dataclass(frozen=True)

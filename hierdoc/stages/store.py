@@ -1,4 +1,4 @@
-"""Stage directories under a run directory: written piece by piece, finished by a manifest, read only when whole.
+"""Stage directories under a run directory: written piece by piece, and finished by a manifest.
 
 A stage directory is finished when it holds `manifest.json`, which is written last, by atomic rename. Until then
 `started.json` says what is being made, so that the same command goes on from the pieces that are there.
@@ -7,54 +7,31 @@ A stage directory is finished when it holds `manifest.json`, which is written la
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import shlex
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hierdoc.errors import HierdocError, HierdocFailure
 from hierdoc.progress import say, warn
 from hierdoc.stages import provenance
-from hierdoc.stages.files import PARTIAL, check_unicode, lock, read_object, sha256_of, write_json
+from hierdoc.stages.files import PARTIAL, lock, read_object, sha256_of, write_json
+from hierdoc.stages.finished import (
+    MANIFEST,
+    SCHEMA_VERSION,
+    STARTED,
+    TIMINGS,
+    FinishedStage,
+    check_common_ancestry,
+    check_run,
+    fingerprint_of,
+    read_stage,
+)
 
-SCHEMA_VERSION = 2
-MANIFEST, STARTED, TIMINGS, CHECKPOINT = "manifest.json", "started.json", "timings.json", "checkpoint.npz"
-
-
-@dataclass(frozen=True)
-class FinishedStage:
-    """A stage directory whose files are all there, byte for byte.
-
-    Attributes:
-        path: the directory.
-        manifest: `stage`, `schema_version`, `parameters`, `parents` (their fingerprints), `files` (sha256, bytes),
-            `details` (what the stage found out), `versions`, `fingerprint`.
-    """
-
-    path: Path
-    manifest: dict[str, Any]
-
-    @property
-    def fingerprint(self) -> str:
-        return self.manifest["fingerprint"]
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        return self.manifest["parameters"]
-
-    @property
-    def details(self) -> dict[str, Any]:
-        return self.manifest["details"]
-
-    def files(self, prefix: str) -> list[Path]:
-        """Return the stage's files whose names start with `prefix`, by name."""
-        return [self.path / name for name in sorted(self.manifest["files"]) if name.startswith(prefix)]
+CHECKPOINT = "checkpoint.npz"
 
 
 class OpenStage:
@@ -115,23 +92,13 @@ class OpenStage:
             },
             "details": dict(details),
         }
-        manifest["fingerprint"] = _fingerprint(manifest)
+        manifest["fingerprint"] = fingerprint_of(manifest)
         manifest["versions"] = provenance.versions_and_commit()
         self.note_time(timings)
         write_json(self.path / MANIFEST, manifest)
         _clear_up(self.path)
         self._lock.close()
         return FinishedStage(self.path, manifest)
-
-
-def is_finished(run: str | os.PathLike[str], name: str) -> bool:
-    """Return whether the stage `name` of `run` has a manifest, of whatever parameters.
-
-    Raises:
-        HierdocError: `run` is a file, or not Unicode.
-    """
-    _check_run(Path(run))
-    return (Path(run) / name / MANIFEST).exists()
 
 
 def begin(
@@ -155,7 +122,7 @@ def begin(
             holds files of another origin; two parents come from different runs of their common parent.
     """
     run = Path(run)
-    _check_run(run)
+    check_run(run)
     wanted = json.loads(json.dumps(dict(parameters)))
     fingerprints = {parent: stage.fingerprint for parent, stage in parents.items()}
     check_common_ancestry(run, parents)
@@ -208,7 +175,7 @@ def _earlier_timings(path: Path) -> dict[str, Any]:
 
 
 def _finished_before(run: Path, name: str, parameters: dict[str, Any], parents: dict[str, str]) -> FinishedStage:
-    finished = read(run, name)
+    finished = read_stage(run, name)
     _check_same(finished, parameters, parents)
     _clear_up(finished.path)
     say(f"{finished.path}: already finished with these parameters; nothing to do")
@@ -248,75 +215,6 @@ def _keep_or_remove(path: Path, started: dict[str, Any]) -> None:
     _remove(path)
 
 
-def command_for(run: str | os.PathLike[str], name: str) -> str:
-    """Return the command line that makes the stage `name` of `run`."""
-    room, _, rest = name.partition("/")
-    command = "train_lstm" if name == "heads/lstm" else "train_head" if room == "heads" else room
-    words = ["python", "-m", f"hierdoc.{command}", *(["DATA"] if room == "chunk" else []), str(run)]
-    head = rest.removesuffix("-dev") if room == "evaluate" else rest
-    words += ["--head", head] if head not in ("", "lstm") else []
-    words += ["--split", "dev"] if head != rest else []
-    return shlex.join(words)
-
-
-def read(run: str | os.PathLike[str], name: str) -> FinishedStage:
-    """Return a finished stage after checking each of its files against the manifest.
-
-    Args:
-        run: the run directory.
-        name: the stage's directory under it.
-
-    Raises:
-        HierdocError: `run` is not Unicode; the stage is missing or unfinished, was written by an older or newer hierdoc, or a file is missing or has
-            changed. The message gives the command that makes it.
-    """
-    check_unicode(run)
-    path = Path(run) / name
-    make = command_for(run, name)
-    if not (path / MANIFEST).exists():
-        state = "is not finished" if (path / STARTED).exists() else "is missing"
-        raise HierdocError(f"{path}: this stage {state}; make it with: {make}")
-    manifest = read_object(path / MANIFEST)
-    if "schema_version" not in manifest:
-        raise HierdocError(f"{path / MANIFEST}: is not a manifest; make it again with: {make} --overwrite")
-    if manifest["schema_version"] != SCHEMA_VERSION:
-        raise HierdocError(f"{path}: {_other_schema(manifest['schema_version'], run)}")
-    content = {key: value for key, value in manifest.items() if key not in ("fingerprint", "versions")}
-    if manifest.get("fingerprint") != _fingerprint(content):
-        raise HierdocError(
-            f"{path / MANIFEST}: has changed since it was written; make it again with: {make} --overwrite"
-        )
-    for file, facts in manifest["files"].items():
-        if not (path / file).exists() or sha256_of(path / file) != facts["sha256"]:
-            trouble = "has changed since it was written" if (path / file).exists() else "is missing"
-            raise HierdocError(f"{path / file}: {trouble}; make it again with: {make} --overwrite")
-    return FinishedStage(path, manifest)
-
-
-def _other_schema(version: Any, run: str | os.PathLike[str]) -> str:
-    if isinstance(version, int) and version < SCHEMA_VERSION:
-        begin_again = f"{command_for(run, 'chunk')} --overwrite"
-        return (
-            f"written by an older hierdoc (schema version {version}, this one reads {SCHEMA_VERSION}); begin again with: "
-            f"{begin_again}, then the stages after it"
-        )
-    return f"written by a newer hierdoc (schema version {version}, this one reads {SCHEMA_VERSION}); update hierdoc"
-
-
-def check_common_ancestry(run: Path, parents: Mapping[str, FinishedStage]) -> None:
-    """Check that each parent was made from the other parents as they are now.
-
-    Raises:
-        HierdocError: one of them was not.
-    """
-    for name, stage in parents.items():
-        for ancestor, fingerprint in stage.manifest["parents"].items():
-            if ancestor in parents and parents[ancestor].fingerprint != fingerprint:
-                raise HierdocError(
-                    f"{stage.path}: was made from another {ancestor} than the one in {run} now; make {name} again with --overwrite"
-                )
-
-
 def _check_same(finished: FinishedStage, wanted: dict[str, Any], parents: dict[str, str]) -> None:
     for key in sorted(wanted.keys() | finished.parameters.keys()):
         if wanted.get(key) != finished.parameters.get(key):
@@ -329,20 +227,9 @@ def _check_same(finished: FinishedStage, wanted: dict[str, Any], parents: dict[s
             raise HierdocError(f"{finished.path}: was made from another {parent}; --overwrite makes it again")
 
 
-def _check_run(run: Path) -> None:
-    check_unicode(run)
-    if run.exists() and not run.is_dir():
-        raise HierdocError(f"{run}: the run directory must not be a file")
-
-
 def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "…"
-
-
-def _fingerprint(manifest: Mapping[str, Any]) -> str:
-    text = json.dumps(manifest, sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _clear_up(path: Path) -> None:

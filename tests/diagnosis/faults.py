@@ -276,11 +276,7 @@ def company_read(sim: Simulation, strength: float) -> None:
 
 @at("traces")
 def dropout_at_prediction(sim: Simulation, strength: float) -> None:
-    sim.traces["head"].facts["probe"] |= {
-        "repeat": 0.2 * strength,
-        "company": 0.2 * strength,
-        "padding": 0.2 * strength,
-    }
+    sim.traces["head"].facts["probe"] |= dict.fromkeys(("repeat", "company", "padding"), 0.2 * strength)
 
 
 @at("head training")

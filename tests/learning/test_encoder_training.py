@@ -22,7 +22,7 @@ from hierdoc.learning.encoder import fit_softmax
 from hierdoc.learning.history import History
 from hierdoc.objectives.classification import chunk_probs
 from hierdoc.sequences.reading import TrainingChunks
-from hierdoc.stages import store
+from hierdoc.stages.finished import read_stage
 
 FULL = {
     **CONFIG,
@@ -85,5 +85,5 @@ def test_dev_documents_of_unseen_classes_alone_are_refused_before_anything_is_re
     for train in (finetune_encoder, train_lstm_head):
         with pytest.raises(HierdocError, match="dev"):
             train(run, overwrite=True)
-    assert store.read(run, "finetune").fingerprint == store.read(tiny_run, "finetune").fingerprint
+    assert read_stage(run, "finetune").fingerprint == read_stage(tiny_run, "finetune").fingerprint
     assert not (run / "heads").exists()

@@ -24,7 +24,7 @@ from hierdoc.learning.history import History
 from hierdoc.learning.loop import LabelledBatch, Trained, make_trained, train
 from hierdoc.learning.traces import HeldOut, TrainingTrace, spread
 from hierdoc.sequences.reading import read_chunks, read_split
-from hierdoc.stages import store
+from hierdoc.stages.finished import MANIFEST, fingerprint_of, read_stage
 from hierdoc.tracing.files import FACTS, read_trace, trace_files
 from hierdoc.tracing.hashing import hash_rows
 
@@ -214,7 +214,7 @@ def test_examples_to_probe_are_of_many_lengths_and_not_long():
 
 
 def test_finetune_leaves_a_trace_of_its_chunks(tiny_run: Path):
-    chunk, finetune = store.read(tiny_run, "chunk"), store.read(tiny_run, "finetune")
+    chunk, finetune = read_stage(tiny_run, "chunk"), read_stage(tiny_run, "finetune")
     trace, chunks = read_trace(finetune.path), read_chunks(chunk, "train")
     assert {path.name for path in trace_files(finetune.path)} <= set(finetune.manifest["files"])
     facts = trace.facts
@@ -246,7 +246,7 @@ def test_finetune_leaves_a_trace_of_its_chunks(tiny_run: Path):
 
 
 def test_a_head_leaves_a_trace_of_its_documents_and_of_the_vectors_of_embed(tiny_run: Path):
-    stages = {name: store.read(tiny_run, name) for name in ("chunk", "embed", "heads/lstm")}
+    stages = {name: read_stage(tiny_run, name) for name in ("chunk", "embed", "heads/lstm")}
     head = stages["heads/lstm"]
     trace, documents = read_trace(head.path), read_split(stages["chunk"], stages["embed"], "train")
     rows = {row["doc_id"]: row for row in trace.examples.to_pylist()}
@@ -279,7 +279,7 @@ def test_without_epochs_there_are_examples_and_dev_but_no_steps(tiny_csv: Path, 
     run = tmp_path / "run"
     chunk_documents(tiny_csv, run, id_column="id", split_column="split", encoder=str(folder), chunk_size=10)
     finetune_encoder(run, epochs=0, precision="float32")
-    trace, chunks = read_trace(run / "finetune"), read_chunks(store.read(run, "chunk"), "train")
+    trace, chunks = read_trace(run / "finetune"), read_chunks(read_stage(run, "chunk"), "train")
     facts = trace.facts
     assert (facts["weights_loaded"], facts["weights_expected"], facts["finished"]) == (37, 37, True)
     assert facts["optimizer"] is facts["weights"] is facts["probe"] is None
@@ -293,12 +293,12 @@ def test_a_stage_of_before_there_were_traces_is_still_read(tiny_run: Path, tmp_p
         shutil.copytree(tiny_run / name, run / name)
     for path in trace_files(run / "heads/lstm"):
         path.unlink()
-    manifest = json.loads((run / "heads/lstm" / store.MANIFEST).read_text())
+    manifest = json.loads((run / "heads/lstm" / MANIFEST).read_text())
     manifest["files"] = {name: facts for name, facts in manifest["files"].items() if not name.startswith("trace")}
     assert len(manifest["files"]) == 3
     content = {key: value for key, value in manifest.items() if key not in ("fingerprint", "versions")}
-    manifest["fingerprint"] = store._fingerprint(content)
-    (run / "heads/lstm" / store.MANIFEST).write_text(json.dumps(manifest))
+    manifest["fingerprint"] = fingerprint_of(content)
+    (run / "heads/lstm" / MANIFEST).write_text(json.dumps(manifest))
     (tmp_path / "new.csv").write_text("id,text\na,the cat sat\n")
     assert len(predict_documents(run, tmp_path / "new.csv")) == 1
     assert not (run / "heads/lstm" / FACTS).exists()

@@ -20,8 +20,9 @@ from hierdoc.comparison.summary import summarise
 from hierdoc.evaluation.calibration import reliability
 from hierdoc.evaluation.significance import bootstrap_mean
 from hierdoc.reporting import figures
+from hierdoc.reporting.contents import report_sections
 from hierdoc.reporting.pages import html, markdown
-from hierdoc.reporting.sections import Section, Table, report_sections
+from hierdoc.reporting.sections import Section, Table
 
 SELECTION = {"letters": {"chosen": "lstm", "mean_dev_accuracy": {"lstm": 0.8, "average": 0.7}}}
 EVIL = "<script>alert('x')</script> & | `*_[x]"

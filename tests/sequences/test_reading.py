@@ -14,12 +14,12 @@ from conftest import tiny_rows
 
 from hierdoc import HierdocError
 from hierdoc.sequences.reading import read_chunks, read_documents, read_split
-from hierdoc.stages import store
+from hierdoc.stages.finished import FinishedStage, read_stage
 
 
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
 def test_a_split_holds_its_documents_with_their_labels_and_vectors_in_order(tiny_run: Path, split: str):
-    found = read_split(store.read(tiny_run, "chunk"), store.read(tiny_run, "embed"), split)
+    found = read_split(read_stage(tiny_run, "chunk"), read_stage(tiny_run, "embed"), split)
     wanted = {row["id"]: row["label"] for row in tiny_rows() if row["split"] == split}
     assert found.documents.doc_ids == sorted(wanted) and len(found) == len(wanted)
     assert found.labels == [wanted[doc_id] for doc_id in found.documents.doc_ids]
@@ -39,7 +39,7 @@ def test_a_split_holds_its_documents_with_their_labels_and_vectors_in_order(tiny
 
 
 def test_a_splits_documents_are_read_in_their_order_with_the_columns_asked_for(tiny_run: Path):
-    table = read_documents(store.read(tiny_run, "chunk"), "dev", ["text", "doc_id"])
+    table = read_documents(read_stage(tiny_run, "chunk"), "dev", ["text", "doc_id"])
     assert table.column_names == ["text", "doc_id"]
     assert [(row["doc_id"], row["text"]) for row in table.to_pylist()] == [
         (row["id"], row["text"]) for row in tiny_rows() if row["split"] == "dev"
@@ -47,38 +47,38 @@ def test_a_splits_documents_are_read_in_their_order_with_the_columns_asked_for(t
 
 
 def test_a_split_without_documents_is_empty(tiny_run: Path):
-    found = read_split(store.read(tiny_run, "chunk"), store.read(tiny_run, "embed"), "excluded")
+    found = read_split(read_stage(tiny_run, "chunk"), read_stage(tiny_run, "embed"), "excluded")
     assert len(found) == 0 and found.documents.doc_ids == [] and found.label_ids.shape == (0,)
 
 
 def test_labels_that_train_never_saw_have_the_id_minus_1(tiny_run: Path):
-    chunk = store.read(tiny_run, "chunk")
+    chunk = read_stage(tiny_run, "chunk")
     fewer = dataclasses.replace(
         chunk, manifest={**chunk.manifest, "details": {**chunk.details, "labels": ["dogs", "fish"]}}
     )
-    found = read_split(fewer, store.read(tiny_run, "embed"), "test")
+    found = read_split(fewer, read_stage(tiny_run, "embed"), "test")
     assert found.label_ids.tolist() == [{"cats": -1, "dogs": 0, "fish": 1}[label] for label in found.labels]
     assert -1 in found.label_ids
 
 
-def without(tiny_run: Path, folder: Path, dropped: pc.Expression) -> store.FinishedStage:
+def without(tiny_run: Path, folder: Path, dropped: pc.Expression) -> FinishedStage:
     """The embed stage without some rows."""
-    embed = store.read(tiny_run, "embed")
+    embed = read_stage(tiny_run, "embed")
     table = pa.concat_tables([pq.read_table(path) for path in embed.files("vectors-")])
     pq.write_table(table.filter(~dropped), folder / "vectors-00000.parquet")
-    return store.FinishedStage(folder, {**embed.manifest, "files": {"vectors-00000.parquet": {}}})
+    return FinishedStage(folder, {**embed.manifest, "files": {"vectors-00000.parquet": {}}})
 
 
 def test_the_order_of_the_rows_in_either_table_does_not_matter(tiny_run: Path, tmp_path: Path):
     """Labels and vectors meet by document id; the tables of the other tests happen to be sorted by it."""
     shuffled = []
     for name, prefix in (("chunk", "documents-"), ("embed", "vectors-")):
-        stage = store.read(tiny_run, name)
+        stage = read_stage(tiny_run, name)
         table = pa.concat_tables([pq.read_table(path) for path in stage.files(prefix)])
         order = np.random.default_rng(1).permutation(len(table))
         pq.write_table(table.take(pa.array(order)), tmp_path / f"{prefix}00000.parquet")
-        shuffled.append(store.FinishedStage(tmp_path, {**stage.manifest, "files": {f"{prefix}00000.parquet": {}}}))
-    wanted = read_split(store.read(tiny_run, "chunk"), store.read(tiny_run, "embed"), "train")
+        shuffled.append(FinishedStage(tmp_path, {**stage.manifest, "files": {f"{prefix}00000.parquet": {}}}))
+    wanted = read_split(read_stage(tiny_run, "chunk"), read_stage(tiny_run, "embed"), "train")
     found = read_split(*shuffled, "train")
     assert found.documents.doc_ids == wanted.documents.doc_ids and found.labels == wanted.labels
     np.testing.assert_array_equal(found.label_ids, wanted.label_ids)
@@ -92,11 +92,11 @@ def longest_test_document() -> str:
 def test_a_document_that_embed_lacks_is_counted(tiny_run: Path, tmp_path: Path):
     embed = without(tiny_run, tmp_path, pc.field("doc_id") == longest_test_document())
     with pytest.raises(HierdocError, match="holds 5 of the 6 documents of test; embed again"):
-        read_split(store.read(tiny_run, "chunk"), embed, "test")
+        read_split(read_stage(tiny_run, "chunk"), embed, "test")
 
 
 def test_a_last_chunk_that_embed_lacks_is_missed(tiny_run: Path, tmp_path: Path):
-    doc_id, chunk = longest_test_document(), store.read(tiny_run, "chunk")
+    doc_id, chunk = longest_test_document(), read_stage(tiny_run, "chunk")
     counts = {
         row["doc_id"]: row["num_chunks"]
         for path in chunk.files("documents-")
@@ -114,7 +114,7 @@ def test_a_last_chunk_that_embed_lacks_is_missed(tiny_run: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_a_splits_chunks_come_with_their_documents_label(tiny_run: Path, split: str):
-    chunk = store.read(tiny_run, "chunk")
+    chunk = read_stage(tiny_run, "chunk")
     found = read_chunks(chunk, split)
     labels = {row["id"]: ["cats", "dogs", "fish"].index(row["label"]) for row in tiny_rows() if row["split"] == split}
     stored = [
@@ -129,5 +129,5 @@ def test_a_splits_chunks_come_with_their_documents_label(tiny_run: Path, split: 
 
 
 def test_a_split_without_documents_has_no_chunks(tiny_run: Path):
-    found = read_chunks(store.read(tiny_run, "chunk"), "excluded")
+    found = read_chunks(read_stage(tiny_run, "chunk"), "excluded")
     assert found.rows == [] and found.label_ids.shape == found.lengths.shape == found.document_of.shape == (0,)

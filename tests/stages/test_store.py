@@ -1,8 +1,7 @@
-"""A stage is finished whole or not at all, goes on where it stopped, and says what is wrong with it."""
+"""A stage is finished whole or not at all, and goes on where it stopped."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,30 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hierdoc.errors import HierdocError, HierdocFailure
+from hierdoc.errors import HierdocFailure
 from hierdoc.stages import files, provenance, store
-from hierdoc.stages.store import FinishedStage, OpenStage, begin, read
-
-PARAMETERS = {"chunk_size": 200, "overlap": 0, "columns": {"text": "text", "id": None}, "data": ["x", "y"]}
-
-
-def make(
-    run: Path, name: str = "chunk", content: bytes = b"abc", parents: dict[str, FinishedStage] | None = None, **changes
-) -> FinishedStage:
-    """A finished stage with two files."""
-    overwrite = changes.pop("overwrite", False)
-    stage = begin(run, name, {**PARAMETERS, **changes}, parents or {}, overwrite)
-    assert isinstance(stage, OpenStage)
-    (stage.path / "a-00000.parquet").write_bytes(content)
-    (stage.path / "b.json").write_bytes(b"{}")
-    return stage.finish({"labels": ["é", "b"]}, {"chunks_per_second": 3.5})
-
-
-def refusal(function, *arguments, **named) -> str:
-    with pytest.raises(HierdocError) as error:
-        function(*arguments, **named)
-    assert "\n" not in str(error.value)
-    return str(error.value)
+from hierdoc.stages.finished import STARTED, FinishedStage, read_stage
+from hierdoc.stages.store import OpenStage, begin
+from tests.stages.stages_by_hand import PARAMETERS, make, refusal
 
 
 def state_of(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -45,39 +25,6 @@ def state_of(folder: Path) -> dict[str, tuple[bytes, int]]:
         for path in folder.rglob("*")
         if path.is_file()
     }
-
-
-def test_a_finished_stage_is_read_back_with_its_files_and_facts(tmp_path: Path):
-    made = make(tmp_path / "run")
-    stage = read(tmp_path / "run", "chunk")
-    assert stage == made and stage.path == tmp_path / "run" / "chunk"
-    assert sorted(path.name for path in stage.path.iterdir()) == [
-        "a-00000.parquet",
-        "b.json",
-        "manifest.json",
-        "timings.json",
-    ]
-    manifest = json.loads((stage.path / "manifest.json").read_text(encoding="utf-8"))
-    assert stage.manifest == manifest
-    assert manifest["files"] == {
-        "a-00000.parquet": {"sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "bytes": 3},
-        "b.json": {"sha256": hashlib.sha256(b"{}").hexdigest(), "bytes": 2},
-    }
-    assert (manifest["stage"], manifest["schema_version"], manifest["parents"]) == ("chunk", 2, {})
-    assert stage.parameters == PARAMETERS and stage.details == {"labels": ["é", "b"]}
-    assert stage.fingerprint == manifest["fingerprint"] and len(stage.fingerprint) == 64
-    assert {"python", "numpy", "pyarrow"} <= manifest["versions"].keys()
-    timings = json.loads((stage.path / "timings.json").read_text())
-    assert timings["chunks_per_second"] == 3.5 and timings["seconds"] >= 0 and timings["peak_memory_mib"] > 1
-
-
-def test_files_are_listed_by_prefix_in_order_of_name(tmp_path: Path):
-    stage = begin(tmp_path, "embed", {}, {})
-    for name in ("v-00002", "v-00000", "w-1", "v-00001"):
-        (stage.path / name).write_bytes(b"")
-    finished = stage.finish({})
-    assert finished.files("v-") == [tmp_path / "embed" / f"v-0000{n}" for n in range(3)]
-    assert finished.files("w") == [tmp_path / "embed" / "w-1"] and finished.files("none") == []
 
 
 def test_the_same_parameters_again_change_nothing_and_it_is_said(tmp_path: Path, capsys):
@@ -277,90 +224,8 @@ def test_a_run_that_is_a_file_is_refused(tmp_path: Path):
 def test_a_run_whose_name_is_not_unicode_is_refused_before_anything_is_made(tmp_path: Path):
     run = Path(os.fsdecode(os.fsencode(tmp_path / "run") + b"\xff"))
     wanted = f"{str(run)!r}: must be Unicode, but has other bytes in its name"
-    assert refusal(begin, run, "chunk", {}, {}) == refusal(read, run, "chunk") == wanted
+    assert refusal(begin, run, "chunk", {}, {}) == refusal(read_stage, run, "chunk") == wanted
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "command"),
-    [
-        ("chunk", "python -m hierdoc.chunk DATA {run}"),
-        ("finetune", "python -m hierdoc.finetune {run}"),
-        ("embed", "python -m hierdoc.embed {run}"),
-        ("heads/lstm", "python -m hierdoc.train_lstm {run}"),
-        ("evaluate/lstm", "python -m hierdoc.evaluate {run}"),
-        ("evaluate/lstm-dev", "python -m hierdoc.evaluate {run} --split dev"),
-        ("heads/mean", "python -m hierdoc.train_head {run} --head mean"),
-        ("evaluate/mean-dev", "python -m hierdoc.evaluate {run} --head mean --split dev"),
-    ],
-)
-def test_a_missing_or_unfinished_stage_gives_the_command_that_makes_it(name: str, command: str, tmp_path: Path):
-    command = command.format(run=tmp_path)
-    assert refusal(read, tmp_path, name) == f"{tmp_path / name}: this stage is missing; make it with: {command}"
-    begin(tmp_path, name, {}, {})
-    assert refusal(read, tmp_path, name) == f"{tmp_path / name}: this stage is not finished; make it with: {command}"
-
-
-def test_the_command_that_is_named_can_be_copied_when_the_run_has_a_space_in_its_name(tmp_path: Path):
-    wanted = f"make it with: python -m hierdoc.embed '{tmp_path / 'my run'}'"
-    assert refusal(read, tmp_path / "my run", "embed").endswith(wanted)
-
-
-@pytest.mark.parametrize("name", ["heads/lstm", "heads/another", "evaluate/lstm", "embed"])
-def test_the_command_that_is_named_exists(name: str):
-    from hierdoc.cli import COMMANDS
-
-    assert store.command_for("runs/x", name).split()[2].removeprefix("hierdoc.") in COMMANDS
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda path: path.write_bytes(b"abd"), "has changed since it was written"),
-        (lambda path: path.write_bytes(b"ab"), "has changed since it was written"),
-        (lambda path: path.write_bytes(b""), "has changed since it was written"),
-        (lambda path: path.write_bytes(b"abc\n"), "has changed since it was written"),
-        (lambda path: path.unlink(), "is missing"),
-    ],
-    ids=["flipped", "truncated", "emptied", "longer", "missing"],
-)
-def test_a_damaged_file_is_named_with_the_command_that_makes_it_again(damage, message: str, tmp_path: Path):
-    path = make(tmp_path).path / "a-00000.parquet"
-    damage(path)
-    expected = f"{path}: {message}; make it again with: python -m hierdoc.chunk DATA {tmp_path} --overwrite"
-    assert refusal(read, tmp_path, "chunk") == expected
-    assert refusal(begin, tmp_path, "chunk", PARAMETERS, {}) == expected
-
-
-def with_schema(run: Path, version: int, name: str = "chunk") -> Path:
-    """The directory of a finished stage whose manifest claims another schema version."""
-    path = make(run, name).path / "manifest.json"
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace('"schema_version": 2', f'"schema_version": {version}'), encoding="utf-8")
-    return path.parent
-
-
-def test_a_newer_schema_is_refused_with_the_advice_to_update(tmp_path: Path):
-    path = with_schema(tmp_path, 3)
-    expected = f"{path}: written by a newer hierdoc (schema version 3, this one reads 2); update hierdoc"
-    assert refusal(read, tmp_path, "chunk") == refusal(begin, tmp_path, "chunk", PARAMETERS, {}) == expected
-
-
-@pytest.mark.parametrize("name", ["chunk", "embed"])
-def test_an_older_schema_is_refused_with_the_command_to_begin_again(name: str, tmp_path: Path):
-    path = with_schema(tmp_path, 1, name)
-    assert refusal(read, tmp_path, name) == (
-        f"{path}: written by an older hierdoc (schema version 1, this one reads 2); begin again with: "
-        f"python -m hierdoc.chunk DATA {tmp_path} --overwrite, then the stages after it"
-    )
-    assert not isinstance(begin(tmp_path, name, PARAMETERS, {}, overwrite=True), FinishedStage)
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b'{"stage": "chunk",', b"\xff\xfe"])
-def test_a_broken_manifest_is_named(content: bytes, tmp_path: Path):
-    path = make(tmp_path).path / "manifest.json"
-    path.write_bytes(content)
-    assert refusal(read, tmp_path, "chunk").startswith(f"{path}: is not JSON")
 
 
 def test_a_stage_made_from_another_parent_is_refused(tmp_path: Path):
@@ -422,7 +287,7 @@ def test_the_manifest_is_written_last(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(KeyboardInterrupt):
         stage.finish({})
     monkeypatch.undo()
-    assert "is not finished" in refusal(read, tmp_path, "chunk")
+    assert "is not finished" in refusal(read_stage, tmp_path, "chunk")
     again = begin(tmp_path, "chunk", PARAMETERS, {})
     assert isinstance(again, OpenStage) and (again.path / "piece").read_bytes() == b"x"
     assert list(again.finish({}).manifest["files"]) == ["piece"]
@@ -439,13 +304,13 @@ def test_a_crash_while_the_manifest_is_written_leaves_none(tmp_path: Path, monke
         stage.finish({})
     monkeypatch.undo()
     assert [path.name for path in stage.path.iterdir()] == ["started.json"]
-    assert "is not finished" in refusal(read, tmp_path, "chunk")
+    assert "is not finished" in refusal(read_stage, tmp_path, "chunk")
 
 
 def test_a_crash_just_after_the_manifest_leaves_a_finished_stage(tmp_path: Path):
     path = make(tmp_path).path
     (path / "started.json").write_text("{}")
-    assert isinstance(read(tmp_path, "chunk"), FinishedStage)
+    assert isinstance(read_stage(tmp_path, "chunk"), FinishedStage)
     assert isinstance(begin(tmp_path, "chunk", PARAMETERS, {}), FinishedStage)
 
 
@@ -460,7 +325,7 @@ def test_what_an_interrupted_removal_leaves_is_not_taken_for_a_stage(tmp_path: P
     with pytest.raises(KeyboardInterrupt):
         begin(tmp_path, "chunk", PARAMETERS, {}, overwrite=True)
     monkeypatch.undo()
-    assert "is not finished" in refusal(read, tmp_path, "chunk")
+    assert "is not finished" in refusal(read_stage, tmp_path, "chunk")
     stage = begin(tmp_path, "chunk", PARAMETERS, {})
     assert [entry.name for entry in path.iterdir()] == ["started.json"], "no piece of the old stage is taken over"
     assert isinstance(stage, OpenStage)
@@ -482,7 +347,7 @@ def test_a_removal_that_was_stopped_at_any_file_goes_on(number: int, tmp_path: P
     with pytest.raises(KeyboardInterrupt):
         begin(tmp_path, "chunk", PARAMETERS, {}, overwrite=True)
     monkeypatch.undo()
-    assert "is not finished" in refusal(read, tmp_path, "chunk")
+    assert "is not finished" in refusal(read_stage, tmp_path, "chunk")
     assert [entry.name for entry in begin(tmp_path, "chunk", PARAMETERS, {}).path.iterdir()] == ["started.json"]
 
 
@@ -491,7 +356,7 @@ def test_a_stage_whose_directory_is_a_link_is_made_again_where_the_link_leads(tm
     (tmp_path / "chunk").symlink_to(tmp_path / "large_disk", target_is_directory=True)
     make(tmp_path)
     again = make(tmp_path, overwrite=True, content=b"other")
-    assert read(tmp_path, "chunk").fingerprint == again.fingerprint
+    assert read_stage(tmp_path, "chunk").fingerprint == again.fingerprint
     assert (tmp_path / "chunk").is_symlink()
     assert (tmp_path / "large_disk" / "a-00000.parquet").read_bytes() == b"other"
 
@@ -562,18 +427,6 @@ def test_the_peak_memory_is_in_mebibytes():
         sum(range(10_000))
 
 
-def test_an_edited_manifest_is_refused(tmp_path: Path):
-    make(tmp_path)
-    manifest = json.loads((tmp_path / "chunk" / store.MANIFEST).read_text())
-    manifest["details"] = {"labels": ["b", "a"]}
-    (tmp_path / "chunk" / store.MANIFEST).write_text(json.dumps(manifest))
-    assert "manifest.json: has changed since it was written; make it again with" in refusal(
-        store.read, tmp_path, "chunk"
-    )
-    (tmp_path / "chunk" / store.MANIFEST).write_text("[]")
-    assert "manifest.json: must be a JSON object" in refusal(store.read, tmp_path, "chunk")
-
-
 def test_a_folder_that_appears_in_an_open_stage_is_not_of_it(tmp_path: Path):
     stage = begin(tmp_path, "chunk", PARAMETERS, {})
     (stage.path / ".ipynb_checkpoints").mkdir()
@@ -590,7 +443,7 @@ def test_a_second_process_is_told_who_writes_the_stage(tmp_path: Path):
         )
         wanted = f"{tmp_path / name}: process {os.getpid()} is writing this stage; wait for it, or stop it"
         assert (wanted in done.stderr) == (name == "embed"), done.stderr
-    assert (stage.path / store.STARTED).exists()
+    assert (stage.path / STARTED).exists()
 
 
 def test_a_stage_that_was_removed_and_begun_again_is_not_finished_by_the_first_process(tmp_path: Path):

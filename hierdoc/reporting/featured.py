@@ -1,0 +1,112 @@
+"""A report's sections on the featured arm: what it answers, class by class, what it reads, and where it is wrong."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hierdoc.comparison.summary import ArmSummary, DatasetSummary
+from hierdoc.reporting import figures
+from hierdoc.reporting.sections import Section, Table
+
+NUM_MISTAKES = 20
+TEXT_SHOWN = 300  # characters of a document
+
+
+def classes(summary: DatasetSummary) -> Section:
+    """Return the featured arm's answers by class, and its F1 beside the baseline's."""
+    featured = summary.featured
+    results = featured.results
+    labels = sorted({label for result in results for label in result.facts["metrics"]["labels"]})
+    place = {label: at for at, label in enumerate(labels)}
+    matrix = np.zeros((len(labels), len(labels)), np.int64)
+    for result in results:
+        table = result.predictions
+        for true, answer in zip(table["true_label"].to_pylist(), table["label"].to_pylist(), strict=True):
+            matrix[place[true], place[answer]] += 1
+    arms = list(dict.fromkeys([featured.name, summary.baseline.name]))
+    by_name = {arm.name: arm for arm in summary.arms}
+    rows = []
+    for label in labels:
+        count = results[0].facts["metrics"]["per_class"].get(label, {}).get("num_documents", 0)
+        rows.append([label, count, *(_f1(by_name[name], label) for name in arms)])
+    caption = (
+        f"{featured.name}: rows are true classes, the colour is the share of the row"
+        + (f"; counts of {len(results)} seeds together" if len(results) > 1 else "") + "."
+    )  # fmt: skip
+    header = ["class", "documents", *(f"F1 of {name}" for name in arms)]
+    return Section(
+        f"{summary.name}: classes", 3, figure=figures.confusion(labels, matrix), caption=caption,
+        tables=[Table(header, rows)],
+    )  # fmt: skip
+
+
+def coverage(summary: DatasetSummary) -> Section:
+    """Return how much of each class's text the featured arm reads."""
+    result = summary.featured.results[0]
+    by_class = result.facts["parts"][0]["coverage"]
+    rows = [[label, *_covered(counts)] for label, counts in by_class.items()]
+    total = {
+        key: sum(counts[key] for counts in by_class.values()) for key in ("documents", "tokens", "kept", "unknown")
+    }
+    rows.append(["all", *_covered(total)])
+    paragraph = f"Of all documents of {summary.name}, whatever their split, as {summary.featured.name} reads them."
+    header = ["class", "documents", "tokens", "kept", "capped", "unknown"]
+    return Section(f"{summary.name}: coverage", 3, paragraphs=[paragraph], tables=[Table(header, rows)])
+
+
+def mistakes(summary: DatasetSummary, texts: Mapping[tuple[int, str], str]) -> Section:
+    """Return the featured arm's surest wrong answers, with the beginnings of those `texts` that are given."""
+    arm = summary.featured
+    result = arm.results[0]
+    rows = [row for row in result.predictions.to_pylist() if row["label"] != row["true_label"]]
+    rows.sort(key=lambda row: (-(row["probability"] or 0), row["part"], row["doc_id"]))
+    header = ["document", "true class", "answer", "probability", "of the true class", "chunks"]
+    shown = []
+    for row in rows[:NUM_MISTAKES]:
+        probability, true_probability = row["probability"], row["true_probability"]
+        cells = [
+            row["doc_id"],
+            row["true_label"],
+            row["label"],
+            _or_empty(probability),
+            _or_empty(true_probability),
+            row["num_chunks"],
+        ]
+        if texts:
+            cells.append(_beginning(texts.get((row["part"], row["doc_id"]), "")))
+        shown.append(cells)
+    header += ["text"] if texts else []
+    paragraph = (
+        f"The {len(shown)} surest of {len(rows):,} wrong answers of {arm.name}, seed {result.facts['seed']}: where the "
+        "labels, the classes or the model should be looked at first."
+    )
+    return Section(f"{summary.name}: most confident mistakes", 3, paragraphs=[paragraph], tables=[Table(header, shown)])
+
+
+def _f1(arm: ArmSummary, label: str) -> float:
+    return statistics.mean(result.facts["metrics"]["per_class"].get(label, {"f1": 0.0})["f1"] for result in arm.results)
+
+
+def _covered(counts: Mapping[str, int]) -> list[Any]:
+    tokens = max(1, counts["tokens"])
+    capped = counts["tokens"] - counts["kept"]
+    return [
+        counts["documents"],
+        counts["tokens"],
+        f"{counts['kept'] / tokens:.1%}" if counts["tokens"] else "",
+        capped,
+        f"{counts['unknown'] / tokens:.2%}" if counts["tokens"] else "",
+    ]
+
+
+def _beginning(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= TEXT_SHOWN else plain[: TEXT_SHOWN - 1] + "…"
+
+
+def _or_empty(value: float | None) -> Any:
+    return "" if value is None else float(value)
