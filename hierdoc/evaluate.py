@@ -20,9 +20,7 @@ from hierdoc import cli
 from hierdoc.errors import HierdocError
 from hierdoc.heads import check_head
 from hierdoc.stages import files, store, tables
-from hierdoc.stages.finished import FinishedStage, read_stage
-
-OWN = "own"  # what answers by somebody's own code are called
+from hierdoc.stages.finished import OWN, FinishedStage, read_stage
 
 
 def stage_name(answerer: str, split: str) -> str:

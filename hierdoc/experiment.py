@@ -25,7 +25,7 @@ from hierdoc.evaluation.baselines import BASELINES, OF_VECTORS, RULES
 from hierdoc.heads import HEADS
 from hierdoc.progress import say
 from hierdoc.stages import files
-from hierdoc.stages.finished import FinishedStage, is_finished, read_stage
+from hierdoc.stages.finished import OWN, FinishedStage, is_finished, read_stage
 
 _OURS = {"data", "run", "split", "split_column", "head", "seed", "overwrite"}  # not for an experiment to set
 _STAGES = {
@@ -243,7 +243,7 @@ def _needs_encoder(arm: Arm) -> bool:
 
 
 def _answerer(arm: Arm) -> str:
-    return evaluate.OWN if arm.is_own_code else arm.answers
+    return OWN if arm.is_own_code else arm.answers
 
 
 def _evaluation(arm: Arm, split: str) -> str:

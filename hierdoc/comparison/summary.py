@@ -38,6 +38,12 @@ class ArmSummary:
     def seeds(self) -> list[int]:
         return [result.facts["seed"] for result in self.results]
 
+    @property
+    def own_code(self) -> str:
+        """The name of the file of the experiment's folder that answers; empty where hierdoc does."""
+        configuration = self.results[0].facts["configuration"]
+        return configuration["answers"] if "code_sha256" in configuration else ""
+
     def values(self, metric: str) -> list[float]:
         """Return a metric for each seed; none where the arm does not have it."""
         return [result.facts["metrics"][metric] for result in self.results if metric in result.facts["metrics"]]

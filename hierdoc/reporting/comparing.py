@@ -61,6 +61,8 @@ def overview(summary: DatasetSummary) -> Section:
         paragraphs.append(f"Dev prefers {summary.chosen.name}; that was written down before test was read.")
     else:
         paragraphs.append("Which arm dev prefers was not recorded: the best figure of this table was picked on test.")
+    if own := [f"{arm.name} ({code})" for arm in summary.arms if (code := arm.own_code)]:
+        paragraphs.append(f"Answered by own code of the experiment's folder: {', '.join(own)}.")
     if summary.late:
         paragraphs.append(f"Added after test was read: {', '.join(summary.late)}.")
     header = ["arm", "accuracy", "macro F1", "difference", "McNemar p", "calibration error", "log loss"]

@@ -15,6 +15,7 @@ from hierdoc.errors import HierdocError
 from hierdoc.stages.files import check_unicode, read_object, sha256_of
 
 SCHEMA_VERSION = 2
+OWN = "own"  # what answers by somebody's own code are called
 MANIFEST, STARTED, TIMINGS = "manifest.json", "started.json", "timings.json"
 
 
@@ -107,13 +108,17 @@ def check_common_ancestry(run: Path, parents: Mapping[str, FinishedStage]) -> No
 
 
 def command_for(run: str | os.PathLike[str], name: str) -> str:
-    """Return the command line that makes the stage `name` of `run`."""
+    """Return the command line that makes the stage `name` of `run`; what answers without a head of `run` is a baseline."""
     room, _, rest = name.partition("/")
+    answerer = rest.removesuffix("-dev") if room == "evaluate" else rest
+    if room == "evaluate" and answerer == OWN:
+        return "python -m hierdoc.experiment FOLDER"
     command = "train_lstm" if name == "heads/lstm" else "train_head" if room == "heads" else room
     words = ["python", "-m", f"hierdoc.{command}", *(["DATA"] if room == "chunk" else []), str(run)]
-    head = rest.removesuffix("-dev") if room == "evaluate" else rest
-    words += ["--head", head] if head not in ("", "lstm") else []
-    words += ["--split", "dev"] if head != rest else []
+    if answerer not in ("", "lstm"):
+        is_head = room == "heads" or Path(run, "heads", answerer).exists()
+        words += ["--head" if is_head else "--baseline", answerer]
+    words += ["--split", "dev"] if answerer != rest else []
     return shlex.join(words)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html as html_text
+import json
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -20,6 +21,7 @@ from hierdoc.comparison.summary import summarise
 from hierdoc.evaluation.calibration import reliability
 from hierdoc.evaluation.significance import bootstrap_mean
 from hierdoc.reporting import figures
+from hierdoc.reporting.comparing import overview
 from hierdoc.reporting.contents import report_sections
 from hierdoc.reporting.pages import html, markdown
 from hierdoc.reporting.sections import Section, Table
@@ -66,6 +68,17 @@ def test_near_duplicates_late_arms_and_the_selection_are_told(tmp_path: Path):
     assert "Added after test was read: svm." in overview.paragraphs
     without = row(overview.tables[1], "lstm")
     assert without["accuracy without 1 near-duplicates of training documents"] == "0.700 ± 0.141 (2)"  # 4/5 and 3/5
+
+
+def test_own_code_is_told(tmp_path: Path):
+    sections = sections_of(tmp_path)
+    assert not any("own code" in text for section in sections for text in section.paragraphs)
+    path = tmp_path / "results/letters.svm.seed-0.json"
+    facts = json.loads(path.read_text())
+    facts["configuration"] |= {"answers": "mine.py", "code_sha256": "0"}
+    path.write_text(json.dumps(facts))
+    summaries = summarise(read_results(tmp_path), ["lstm", "average", "svm"], ["letters"], "svm", {})
+    assert "Answered by own code of the experiment's folder: svm (mine.py)." in overview(summaries[0]).paragraphs
 
 
 def test_length_classes_coverage_mistakes_and_costs_are_by_hand(tmp_path: Path):

@@ -56,7 +56,9 @@ def test_files_are_listed_by_prefix_in_order_of_name(tmp_path: Path):
         ("evaluate/lstm", "python -m hierdoc.evaluate {run}"),
         ("evaluate/lstm-dev", "python -m hierdoc.evaluate {run} --split dev"),
         ("heads/mean", "python -m hierdoc.train_head {run} --head mean"),
-        ("evaluate/mean-dev", "python -m hierdoc.evaluate {run} --head mean --split dev"),
+        ("evaluate/mean-dev", "python -m hierdoc.evaluate {run} --baseline mean --split dev"),
+        ("evaluate/own", "python -m hierdoc.experiment FOLDER"),
+        ("evaluate/own-dev", "python -m hierdoc.experiment FOLDER"),
     ],
 )
 def test_a_missing_or_unfinished_stage_gives_the_command_that_makes_it(name: str, command: str, tmp_path: Path):
@@ -66,6 +68,12 @@ def test_a_missing_or_unfinished_stage_gives_the_command_that_makes_it(name: str
     assert (
         refusal(read_stage, tmp_path, name) == f"{tmp_path / name}: this stage is not finished; make it with: {command}"
     )
+
+
+def test_what_has_a_head_in_the_run_is_evaluated_as_one(tmp_path: Path):
+    (tmp_path / "heads/mean").mkdir(parents=True)
+    assert command_for(tmp_path, "evaluate/mean") == f"python -m hierdoc.evaluate {tmp_path} --head mean"
+    assert command_for(tmp_path, "evaluate/vote") == f"python -m hierdoc.evaluate {tmp_path} --baseline vote"
 
 
 def test_the_command_that_is_named_can_be_copied_when_the_run_has_a_space_in_its_name(tmp_path: Path):
