@@ -19,7 +19,8 @@ from hierdoc.stages.finished import TIMINGS, read_stage
 # checkpoint, shard, weights file and manifest passes. Training writes a checkpoint after each step. At the end it
 # says how many files were renamed.
 STOPPED = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background may have been told to ignore it
 how, when, number, words = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4:]
 from hierdoc.learning import checkpoints
 checkpoints.FEWEST_SECONDS, checkpoints.MOST_SHARE = 0, float("inf")
