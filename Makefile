@@ -5,6 +5,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 DEMO := build/demo
 
 .PHONY: demo test test-slow install requirements clean
@@ -20,10 +21,10 @@ demo: install
 	$(BIN)/python -m hierdoc.predict $(DEMO)/run $(DEMO)/unseen.csv --out $(DEMO)/predictions.csv
 
 test: install
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: install
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 install: $(VENV)/installed
 
