@@ -9,6 +9,7 @@ import argparse
 import importlib.util
 import json
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -63,6 +64,7 @@ def evaluate_head(
     stage = store.begin(run, stage_name(head, split), {"head": head, "split": split}, parents, overwrite)
     if isinstance(stage, FinishedStage):
         return stage
+    from hierdoc.evaluation import baselines
     from hierdoc.heads.document_probs import compile_head, load_head
     from hierdoc.sequences.reading import read_split
 
@@ -70,8 +72,10 @@ def evaluate_head(
     texts = _held_out_texts(parents["chunk"], split)
     model, config = load_head(parents[f"heads/{head}"].path)
     probs = compile_head(model, len(config["labels"]))(held_out.documents)
-    beside = _beside(held_out.documents, texts, parents["chunk"], split, probs.argmax(axis=1))
-    return _write(stage, {"head": head, "split": split}, probs.argmax(axis=1), probs, texts, config["labels"], beside)
+    answers, started = baselines.Answers(probs.argmax(axis=1), probs), time.monotonic()
+    beside = _beside(held_out.documents, texts, parents["chunk"], split, answers.label_ids)
+    timings = {"beside_seconds": round(time.monotonic() - started, 3)}
+    return _write(stage, {"head": head, "split": split}, answers, texts, config["labels"], beside, timings)
 
 
 def _evaluate_baseline(run: str | PathLike[str], baseline: str, split: str, overwrite: bool) -> FinishedStage:
@@ -94,7 +98,7 @@ def _evaluate_baseline(run: str | PathLike[str], baseline: str, split: str, over
     labels = chunk.details["labels"]
     answers = baselines.answer(baseline, *materials, len(labels))
     about = {"baseline": baseline, "split": split, **answers.chosen}
-    return _write(stage, about, answers.label_ids, answers.probs, texts, labels, {})
+    return _write(stage, about, answers, texts, labels)
 
 
 def evaluate_own(
@@ -111,7 +115,8 @@ def evaluate_own(
         run: a run directory with the stages up to embed.
         code: a Python file with a function `answer(run, split, seed, **arguments)` that returns
             `hierdoc.evaluation.baselines.Answers` of the documents of `split`, in the order of their ids. An experiment
-            asks for dev, and for test in another process; what is trained for both may be kept in RUN/own.
+            asks for dev, and for test in another process; what is trained for both may be kept in RUN/own, and what that
+            took is told in `training_seconds`.
         seed: for the code.
         split: test or dev.
         arguments: for the code; JSON values.
@@ -137,7 +142,9 @@ def evaluate_own(
     if len(answers.label_ids) != len(texts.doc_ids):
         raise HierdocError(f"{code}: gives {len(answers.label_ids)} answers to {len(texts.doc_ids)} {split} documents")
     about = {"own_code": Path(code).name, "split": split, **answers.chosen}
-    return _write(stage, about, answers.label_ids, answers.probs, texts, parents["chunk"].details["labels"], {})
+    seconds = answers.training_seconds
+    timings = {} if seconds is None else {"training_seconds": round(seconds, 3)}
+    return _write(stage, about, answers, texts, parents["chunk"].details["labels"], timings=timings)
 
 
 def _load_own(code: Path) -> Any:
@@ -170,19 +177,23 @@ def _held_out_texts(chunk: FinishedStage, split: str) -> Any:
 def _write(
     stage: store.OpenStage,
     about: dict[str, Any],
-    label_ids: np.ndarray,
-    probs: np.ndarray,
+    answers: Any,
     texts: Any,
     labels: Sequence[str],
-    beside: dict[str, Any],
+    beside: Mapping[str, Any] | None = None,
+    timings: Mapping[str, float] | None = None,
 ) -> FinishedStage:
     from hierdoc.evaluation.scores import scores
 
-    metrics = {**about, **scores(texts.label_ids, label_ids, probs, texts.num_chunks, labels), **beside}
+    unseen = {label for label, label_id in zip(texts.labels, texts.label_ids, strict=True) if label_id < 0}
+    found = scores(texts.label_ids, answers.label_ids, answers.probs, texts.num_chunks, labels, len(unseen))
+    metrics = {**about, **found, **(beside or {})}
     files.write_json(stage.path / "metrics.json", metrics)
-    table = tables.predictions_table(texts.doc_ids, label_ids, probs, texts.num_chunks, labels, texts.labels)
+    table = tables.predictions_table(
+        texts.doc_ids, answers.label_ids, answers.probs, texts.num_chunks, labels, texts.labels
+    )
     tables.write_table(stage.path / "predictions.parquet", table)
-    return stage.finish({key: value for key, value in metrics.items() if isinstance(value, (int, float))})
+    return stage.finish({key: value for key, value in metrics.items() if isinstance(value, (int, float))}, timings)
 
 
 def _beside(documents: Any, texts: Any, chunk: FinishedStage, split: str, predicted: np.ndarray) -> dict[str, Any]:

@@ -20,8 +20,9 @@ from typing import Any
 from hierdoc import chunk, cli, embed, evaluate, finetune, train_head
 from hierdoc.comparison.config import Arm, Dataset, Experiment, check_config, read_config
 from hierdoc.comparison.runs import run_directory, share_stages
+from hierdoc.corpus.split_files import read_split_file
 from hierdoc.errors import HierdocError
-from hierdoc.evaluation.baselines import BASELINES, OF_VECTORS, RULES
+from hierdoc.evaluation.baselines import BASELINES, RULES
 from hierdoc.heads import HEADS
 from hierdoc.progress import say
 from hierdoc.stages import files
@@ -72,15 +73,18 @@ class _Work:
         self.command = shlex.join(["python", "-m", "hierdoc.experiment", str(experiment.folder), "--data", "DATA"])
 
     def finish(self) -> None:
-        from hierdoc.comparison.results import result_path
+        from hierdoc.comparison.results import check_configured, result_path
 
-        wanted = [(arm, seed) for arm in self.experiment.arms for seed in self._seeds(arm)]
+        self._check_folds()
+        wanted = [(arm, seed) for arm in self.experiment.arms for seed in arm.seeds(self.dataset)]
         paths = {
             (arm.name, seed): result_path(self.experiment.folder, self.dataset.name, arm.name, seed)
             for arm, seed in wanted
         }
         for arm, seed in wanted:
-            self._check_same(paths[arm.name, seed], arm)
+            if paths[arm.name, seed].exists():
+                facts = files.read_object(paths[arm.name, seed])
+                check_configured(paths[arm.name, seed], facts, self.experiment, self.dataset, arm)
         missing = [(arm, seed) for arm, seed in wanted if not paths[arm.name, seed].exists()]
         say(f"{self.dataset.name}: {len(wanted) - len(missing)} of {len(wanted)} results are there")
         for number, (arm, seed) in enumerate(missing, 1):
@@ -91,27 +95,16 @@ class _Work:
         for arm, seed in missing:
             self._write(arm, seed, paths[arm.name, seed])
 
-    def _seeds(self, arm: Arm) -> Sequence[int]:
-        return self.dataset.seeds if _needs_encoder(arm) else self.dataset.seeds[:1]
-
-    def _configuration(self, arm: Arm) -> dict[str, Any]:
-        found = {"answers": arm.answers, **{stage: arm.arguments(self.dataset, stage) for stage in _STAGES}}
-        return {**found, **self._own(arm)} if arm.is_own_code else found
-
-    def _own(self, arm: Arm) -> dict[str, Any]:
-        code = files.sha256_of(self.experiment.folder / arm.answers)
-        return {"own": arm.arguments(self.dataset, "own"), "code_sha256": code}
-
-    def _check_same(self, path: Path, arm: Arm) -> None:
-        if not path.exists():
-            return
-        facts = files.read_object(path)
-        splits = [files.sha256_of(split) for split in self.dataset.splits]
-        if facts["configuration"] != self._configuration(arm) or [part["sha256"] for part in facts["splits"]] != splits:
-            raise HierdocError(
-                f"{path}: is of another configuration than {self.experiment.folder / 'config.yaml'} says now; give the arm "
-                "another name, or remove the file to make it again"
-            )
+    def _check_folds(self) -> None:
+        """Check that no document is in the test of two split files: pooled, it would count twice."""
+        test_of: dict[str, Path] = {}
+        for split in self.dataset.splits:
+            for doc_id, row in read_split_file(split).items():
+                if row.split == "test" and test_of.setdefault(doc_id, split) != split:
+                    raise HierdocError(
+                        f"{split}: document {doc_id!r} is in its test and in that of {test_of[doc_id].name}; a document may be "
+                        "in the test of one fold"
+                    )
 
     def _train(self, arm: Arm, seed: int, split: Path) -> None:
         """Make all stages of an arm up to its reading of dev."""
@@ -136,7 +129,7 @@ class _Work:
         chunked = run_directory(self.runs, self.dataset.name, split, "chunk", decided)
         self._chunk(chunked, split, arguments["chunk"])
         shared = [(chunked, ("chunk",))]
-        if _needs_encoder(arm):
+        if not arm.reads_words_only:
             decided |= {"finetune": arguments["finetune"], "embed": arguments["embed"], "seed": seed}
             encoded = run_directory(self.runs, self.dataset.name, split, "encoder", decided)
             share_stages(encoded, chunked, "chunk")
@@ -144,7 +137,7 @@ class _Work:
             _make(encoded, "embed", embed.embed_chunks, **arguments["embed"])
             shared.append((encoded, ("finetune", "embed")))
         if arm.is_own_code:
-            decided |= self._own(arm)
+            decided |= self.experiment.own(self.dataset, arm)
         else:
             decided |= {"answers": arm.answers, "head": arguments["head"]}
         run = run_directory(self.runs, self.dataset.name, split, _answerer(arm), decided)
@@ -164,14 +157,14 @@ class _Work:
 
     def _stages(self, arm: Arm, run: Path, splits: Sequence[str]) -> dict[str, FinishedStage]:
         names = ["chunk"]
-        if _needs_encoder(arm):
+        if not arm.reads_words_only:
             names += ["finetune", "embed"]
         names += [f"heads/{arm.answers}"] if _is_head(arm) else []
         names += [_evaluation(arm, split) for split in splits]
         return {name: read_stage(run, name) for name in names}
 
     def _select(self, wanted: Sequence[tuple[Arm, int]], paths: dict[tuple[str, int], Path]) -> None:
-        """Write which arm dev prefers, unless that is already written."""
+        """Write which arm dev prefers, of which configurations, unless that is already written."""
         from hierdoc.comparison.results import SELECTION
 
         path = self.experiment.folder / "results" / SELECTION
@@ -190,9 +183,11 @@ class _Work:
             accuracies.setdefault(arm.name, []).extend(found)
         means = {name: sum(values) / len(values) for name, values in accuracies.items()}
         chosen = max(means, key=lambda name: means[name])  # the first of them on ties
+        arms = {arm.name: arm for arm, _ in wanted}
         recorded[self.dataset.name] = {
             "chosen": chosen, "mean_dev_accuracy": means, "seeds": list(self.dataset.seeds),
-            "num_splits": len(self.dataset.splits),
+            "num_splits": len(self.dataset.splits), "test_was_read": any(result.exists() for result in paths.values()),
+            "configurations": {name: self.experiment.configuration(self.dataset, arm) for name, arm in arms.items()},
         }  # fmt: skip
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_json(path, recorded)
@@ -221,7 +216,7 @@ class _Work:
             "data_sha256": stages["chunk"].parameters["data_sha256"],
             "splits": [{"file": part["split"], "sha256": part["split_sha256"]} for part in parts],
             "arm": arm.name,
-            "configuration": self._configuration(arm),
+            "configuration": self.experiment.configuration(self.dataset, arm),
             "seed": seed,
             "parts": parts,
             "command": self.command,
@@ -236,10 +231,6 @@ class _Work:
 
 def _is_head(arm: Arm) -> bool:
     return arm.answers in HEADS
-
-
-def _needs_encoder(arm: Arm) -> bool:
-    return _is_head(arm) or arm.is_own_code or arm.answers in OF_VECTORS
 
 
 def _answerer(arm: Arm) -> str:

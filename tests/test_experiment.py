@@ -191,7 +191,40 @@ def test_an_arm_that_comes_after_test_was_read_is_marked(copy: Path):
     assert "vote" not in json.loads((copy / "results/selection.json").read_text())["tiny"]["mean_dev_accuracy"]
     assert (copy / "results/tiny.vote.seed-1.json").exists()
     write_report(copy)
-    assert "Added after test was read: vote." in (copy / "report.md").read_text()
+    assert "Added or changed after test was read: vote." in (copy / "report.md").read_text()
+
+
+def test_an_arm_that_is_made_again_with_other_arguments_is_marked(copy: Path):
+    config = copy / "config.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("learning_rate: 0.0001", "learning_rate: 0.0002"), encoding="utf-8")
+    assert config.read_text() != text
+    with pytest.raises(HierdocError, match="tiny.lstm-slow.seed-0.json: is of another configuration"):
+        write_report(copy)
+    for path in (copy / "results").glob("tiny.lstm-slow.*"):
+        path.unlink()
+    run_experiment(copy, copy.parent, copy.parent / "runs")
+    write_report(copy)
+    assert "Added or changed after test was read: lstm-slow." in (copy / "report.md").read_text()
+
+
+def test_a_selection_that_is_written_when_test_was_read_says_so(copy: Path):
+    assert not json.loads((copy / "results/selection.json").read_text())["tiny"]["test_was_read"]
+    (copy / "results/selection.json").unlink()
+    (copy / "results/tiny.lstm.seed-1.json").unlink()
+    run_experiment(copy, copy.parent, copy.parent / "runs")
+    assert json.loads((copy / "results/selection.json").read_text())["tiny"]["test_was_read"]
+    write_report(copy)
+    assert "but test had been read when that was written down" in (copy / "report.md").read_text()
+
+
+def test_folds_whose_tests_share_a_document_are_refused(copy: Path):
+    other = copy / "fold-3.csv"
+    shutil.copy(copy / "fold-1.csv", other)
+    config = copy / "config.yaml"
+    config.write_text(config.read_text().replace("fold-2.csv", "fold-3.csv"), encoding="utf-8")
+    with pytest.raises(HierdocError, match=r"fold-3.csv: document '000' is in its test and in that of fold-1.csv"):
+        run_experiment(copy, copy.parent, copy.parent / "runs")
 
 
 def test_an_arm_may_be_own_code_of_the_experiments_folder(copy: Path):

@@ -39,7 +39,7 @@ def task(ways: Any, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     task = ways.Task(run, 0, *(read_stage(run, name) for name in ("chunk", "finetune", "embed")))
 
     def marked(task: Any, place: Path, chunks: dict[str, Any], train: Any) -> dict[str, np.ndarray]:
-        number = int(place.name.removeprefix("half-"))
+        number = int(place.name.split("-")[1])
         learned.append((number, train))
         arrays = {}
         for split, of in chunks.items():
@@ -105,6 +105,7 @@ def test_the_head_of_a_half_learns_from_the_other_half(ways: Any, task: Any, mon
     ways.half(task, "test")
     in_half, whole = ways.halves(task), task.read("train")
     (train,) = asked
+    assert [place.name.rsplit("-", 1)[0] for place in task.trained] == ["half-0"]  # and the fitted head's own folder
     assert train.documents.doc_ids == [doc_id for doc_id, half in zip(whole.documents.doc_ids, in_half) if half == 1]
     assert set(train.documents.vectors[:, 0].tolist()) == {0.0}
     owners = np.repeat([int(doc_id) for doc_id in train.documents.doc_ids], train.documents.num_chunks)
@@ -128,6 +129,10 @@ def test_own_code_is_measured_as_others_are_and_keeps_its_head(
     table = pq.read_table(stage.path / "predictions.parquet").to_pylist()
     right = [row["label"] == row["true_label"] for row in table]
     assert metrics["document_accuracy"] == np.mean(right) and metrics["own_code"] == "ways_out.py"
+    # what training took is that of the shared encoder and of the head, though the head was trained when dev was asked
+    took = [json.loads((run / place / "timings.json").read_text())["seconds"] for place in ("finetune", "own")]
+    said = json.loads((stage.path / "timings.json").read_text())["training_seconds"]
+    assert said == pytest.approx(sum(took)) and min(took) > 0
     test = read_split(read_stage(run, "chunk"), read_stage(run, "embed"), "test")
     assert [row["doc_id"] for row in table] == test.documents.doc_ids
     assert len((run / "own/history.jsonl").read_text().splitlines()) == 2

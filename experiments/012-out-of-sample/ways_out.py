@@ -6,6 +6,7 @@ What takes long is kept beside the run and gone on with after an interruption.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from hierdoc.sequences import batches
 from hierdoc.sequences.grouping import DocumentVectors
 from hierdoc.sequences.reading import LabelledDocuments, TrainingChunks, read_chunks, read_split, read_texts
 from hierdoc.stages import files
-from hierdoc.stages.finished import FinishedStage, read_stage
+from hierdoc.stages.finished import TIMINGS, FinishedStage, read_stage
 
 SPLITS = ("train", "dev", "test")
 EPOCHS = 50  # as train_lstm
@@ -41,7 +42,9 @@ def answer(run: Path, split: str, seed: int, way: str, **settings: float) -> Ans
     """Return what the way of that name says of a split's documents."""
     task = Task(run, seed, *(read_stage(run, name) for name in ("chunk", "finetune", "embed")))
     probs = WAYS[way](task, split, **settings)
-    return Answers(probs.argmax(axis=1), probs)
+    encoders = [] if way in OF_HALVES else [task.finetune.path]
+    seconds = sum(files.read_object(place / TIMINGS)["seconds"] for place in (*encoders, *task.trained))
+    return Answers(probs.argmax(axis=1), probs, training_seconds=seconds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Task:
     chunk: FinishedStage
     finetune: FinishedStage
     embed: FinishedStage
+    trained: set[Path] = dataclasses.field(default_factory=set)  # folders of what was trained for it, with its timings
 
     @property
     def num_classes(self) -> int:
@@ -97,6 +101,7 @@ def crossfit_average(task: Task, split: str) -> np.ndarray:
 WAYS: dict[str, Callable[..., np.ndarray]] = {
     way.__name__: way for way in (noise, weight_decay, half, crossfit_lstm, crossfit_average)
 }
+OF_HALVES = {"half", "crossfit_lstm", "crossfit_average"}  # these have no use for the encoder that the other arms share
 
 
 def fit_lstm(
@@ -116,9 +121,11 @@ def fit_lstm(
     """
     tf = compat.load_tensorflow()
     place = task.run / "own"
+    task.trained.add(place)
     if (place / "config.json").exists():
         return compile_head(load_head(place)[0], task.num_classes)
     place.mkdir(exist_ok=True)
+    started = time.monotonic()
     dim = train.documents.vectors.shape[1]
     seed_tensorflow(task.seed)
     model = HEADS["lstm"](dim, task.num_classes)
@@ -150,8 +157,14 @@ def fit_lstm(
         description="own lstm",
         unit="documents",
     )
+    note_seconds(place, started)
     save_head(place, model, {"head": "lstm", "dim": dim, "labels": task.chunk.details["labels"]})
     return document_probs
+
+
+def note_seconds(place: Path, started: float) -> None:
+    """Write beside what was trained what it took, without earlier, interrupted runs."""
+    files.write_json(place / TIMINGS, {"seconds": round(time.monotonic() - started, 3)})
 
 
 def labelled(train: LabelledDocuments, members: np.ndarray) -> loop.LabelledBatch:
@@ -213,17 +226,22 @@ def crossfit(task: Task) -> dict[str, LabelledDocuments]:
 def encoded_by_half(task: Task, number: int, in_half: np.ndarray) -> dict[str, LabelledDocuments]:
     """Return every split's documents as the encoder sees them that was fine-tuned on half `number` alone.
 
-    As finetune does it, with its parameters in this run. Kept beside the shared encoder, for all ways that want it.
+    As finetune does it, with its parameters in this run. Kept beside the shared encoder, for all ways that want it, and
+    made anew when this code is another.
     """
-    place = (task.run / "embed").resolve().parent / f"half-{number}"
+    code = files.sha256_of(Path(__file__))[:8]
+    place = (task.run / "embed").resolve().parent / f"half-{number}-{code}"
     place.mkdir(exist_ok=True)
+    task.trained.add(place)
     chunks = {split: read_chunks(task.chunk, split) for split in SPLITS}
     documents = {split: task.read(split) for split in SPLITS}
     if not (place / "encoded.npz").exists():
         ids = [
             doc_id for doc_id, half in zip(documents["train"].documents.doc_ids, in_half, strict=True) if half == number
         ]
+        started = time.monotonic()
         arrays = _train_and_encode(task, place, chunks, some_documents(chunks["train"], set(ids)))
+        note_seconds(place, started)
         with files.atomic(place / "encoded.npz") as partial, partial.open("wb") as file:
             np.savez(file, **arrays)
     found = {}

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from hierdoc.errors import HierdocError
+from hierdoc.evaluation.baselines import BASELINES, OF_VECTORS
+from hierdoc.stages import files
 
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]*")  # of a dataset or an arm: it becomes part of a file's name
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]*")  # of a dataset or an arm: it becomes part of a file's name
 STAGES = ("chunk", "finetune", "embed", "head", "own")
 _STAGE_KEYS: dict[str, type] = dict.fromkeys(STAGES, dict)
 _DATASET_KEYS = {stage: dict for stage in STAGES if stage != "own"}
@@ -53,6 +55,14 @@ class Arm:
     def is_own_code(self) -> bool:
         return self.answers.endswith(".py")
 
+    @property
+    def reads_words_only(self) -> bool:
+        return self.answers in BASELINES and self.answers not in OF_VECTORS
+
+    def seeds(self, dataset: Dataset) -> tuple[int, ...]:
+        """Return the seeds that it is run with; what reads words only has none, and is run with the first."""
+        return dataset.seeds[:1] if self.reads_words_only else dataset.seeds
+
     def arguments(self, dataset: Dataset, stage: str) -> dict[str, Any]:
         """Return the arguments of one stage, or of own code, on one dataset."""
         return {**dataset.stages.get(stage, {}), **self.stages.get(stage, {})}
@@ -74,6 +84,26 @@ class Experiment:
     baseline: str
     datasets: Sequence[Dataset]
     arms: Sequence[Arm]
+
+    def own(self, dataset: Dataset, arm: Arm) -> dict[str, Any]:
+        """Return, as JSON values, what an arm of own code is decided by: its arguments and its file's hash.
+
+        Raises:
+            HierdocError: the file does not exist.
+        """
+        path = self.folder / arm.answers
+        if not path.is_file():
+            raise HierdocError(f"{path}: this code of arm {arm.name!r} does not exist")
+        return {"own": arm.arguments(dataset, "own"), "code_sha256": files.sha256_of(path)}
+
+    def configuration(self, dataset: Dataset, arm: Arm) -> dict[str, Any]:
+        """Return, as JSON values, all that decides an arm's results on a dataset, but for splits, data and seed.
+
+        Raises:
+            HierdocError: as `own`.
+        """
+        stages = {stage: arm.arguments(dataset, stage) for stage in STAGES if stage != "own"}
+        return {"answers": arm.answers, **stages, **(self.own(dataset, arm) if arm.is_own_code else {})}
 
 
 def read_config(folder: Path) -> Experiment:
@@ -118,8 +148,7 @@ def check_config(experiment: Experiment, answerers: Set[str], arguments: Mapping
     path = experiment.folder / "config.yaml"
     for arm in experiment.arms:
         if arm.is_own_code:
-            if not (experiment.folder / arm.answers).is_file():
-                raise HierdocError(f"{experiment.folder / arm.answers}: this code of arm {arm.name!r} does not exist")
+            experiment.own(experiment.datasets[0], arm)
         elif arm.answers not in answerers:
             raise HierdocError(
                 f"{path}: arm {arm.name!r} must be answered by one of {', '.join(sorted(answerers))}, or by a .py file "
@@ -175,6 +204,8 @@ class _Reader:
         for key in ("files", "splits"):
             if not found[key] or not all(isinstance(value, str) for value in found[key]):
                 raise HierdocError(f"{self.path}: `{key}` of {where} must be file names, but is {found[key]!r} instead")
+            if len({*found[key]}) < len(found[key]):
+                raise HierdocError(f"{self.path}: `{key}` of {where} must be distinct, but are {found[key]!r} instead")
         splits = tuple(Path(self.folder, split) for split in found["splits"])
         own = self.seeds(found["seeds"], f"`seeds` of {where}") if "seeds" in found else seeds
         return Dataset(name, tuple(found["files"]), splits, _of_stages(found), own)
@@ -187,7 +218,7 @@ class _Reader:
     def name(self, name: Any, kind: str) -> str:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise HierdocError(
-                f"{self.path}: the name of {kind} must be letters, digits, _, + and -, but is {name!r} instead"
+                f"{self.path}: the name of {kind} must be letters, digits, _, + and - after a letter or a digit, but is {name!r} instead"
             )
         return name
 

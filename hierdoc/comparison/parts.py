@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from hierdoc.comparison.results import PREDICTIONS
 from hierdoc.stages import files, tables
-from hierdoc.stages.finished import TIMINGS, FinishedStage
+from hierdoc.stages.finished import OWN, TIMINGS, FinishedStage
 
 OF_DEV = ("document_accuracy", "document_macro_f1", "num_documents")
 
@@ -41,6 +41,24 @@ def part_facts(stages: Mapping[str, FinishedStage], evaluate: str, split: Path) 
         "fingerprints": {name: stage.fingerprint for name, stage in stages.items()},
         "commits": sorted({stage.manifest["versions"].get("commit", "unknown") for stage in stages.values()}),
     }
+
+
+def training_seconds(part: Mapping[str, Any]) -> float:
+    """Return what training took on one part, given its facts: of encoder and head, or what own code says."""
+    own = part["timings"].get(f"evaluate/{OWN}", {})
+    if "training_seconds" in own:
+        return own["training_seconds"]
+    return sum(
+        timing["seconds"] for name, timing in part["timings"].items() if name == "finetune" or name.startswith("heads/")
+    )
+
+
+def answering_seconds(part: Mapping[str, Any]) -> float:
+    """Return what answering test took on one part, without what evaluate measures beside a head."""
+    (found,) = [
+        timing for name, timing in part["timings"].items() if name.startswith("evaluate/") and not name.endswith("-dev")
+    ]
+    return found["seconds"] - found.get("beside_seconds", 0)
 
 
 def predictions_of_part(chunk: FinishedStage, evaluate: FinishedStage, part: int) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hierdoc.comparison.config import Arm, Dataset, Experiment
 from hierdoc.errors import HierdocError
 from hierdoc.evaluation.scores import scores
 from hierdoc.stages import files, tables
@@ -88,8 +89,8 @@ def read_results(folder: Path) -> list[Result]:
     """Return the results of an experiment, by file name, after computing each one's metrics again.
 
     Raises:
-        HierdocError: there are none; a file is damaged; the predictions have changed or do not give the metrics; two
-            results of one dataset are of different splits or documents.
+        HierdocError: there are none; a file is damaged or has another's name; the predictions have changed, do not give
+            the metrics or hold a document twice; two results of one dataset are of different splits or documents.
     """
     paths = sorted(path for path in (folder / "results").glob("*.seed-*.json"))
     if not paths:
@@ -120,6 +121,28 @@ def check_comparable(results: Sequence[Result]) -> None:
                 )
 
 
+def check_configured(path: Path, facts: Mapping[str, Any], experiment: Experiment, dataset: Dataset, arm: Arm) -> None:
+    """Check that a result is of what config.yaml says now.
+
+    Args:
+        path, facts: of the result.
+        experiment, dataset, arm: whose it should be.
+
+    Raises:
+        HierdocError: its configuration, splits or seed are others.
+    """
+    config = experiment.folder / "config.yaml"
+    splits = [files.sha256_of(split) for split in dataset.splits]
+    same = facts["configuration"] == experiment.configuration(dataset, arm)
+    if not same or [part["sha256"] for part in facts["splits"]] != splits:
+        raise HierdocError(
+            f"{path}: is of another configuration than {config} says now; give the arm another name, or remove the file to "
+            "make it again"
+        )
+    if facts["seed"] not in arm.seeds(dataset):
+        raise HierdocError(f"{path}: is of seed {facts['seed']}, which {config} does not name")
+
+
 def _read(path: Path) -> Result:
     facts = files.read_object(path)
     if facts.get("format") != FORMAT:
@@ -131,8 +154,37 @@ def _read(path: Path) -> Result:
     predictions = tables.read_tables([table_path])
     if not predictions.schema.equals(PREDICTIONS):
         raise HierdocError(f"{table_path}: must have the columns {', '.join(PREDICTIONS.names)}, but has others")
+    seen: set[str] = set()
+    for doc_id in predictions["doc_id"].to_pylist():
+        if doc_id in seen:
+            raise HierdocError(
+                f"{table_path}: document {doc_id!r} is in it twice; a document may be in the test of one fold"
+            )
+        seen.add(doc_id)
     found = metrics_of(predictions)
-    for name, value in facts["metrics"].items():
-        if isinstance(value, float) and abs(value - found.get(name, np.inf)) > 1e-9:
-            raise HierdocError(f"{path}: says {name} {value}, but its predictions give {found.get(name)}")
-    return Result(path, facts, predictions)
+    for name in sorted({*found, *facts["metrics"]}):
+        said = facts["metrics"].get(name)
+        if not _alike(said, found.get(name)):
+            raise HierdocError(
+                f"{path}: says {name} {_shown(said)}, but its predictions give {_shown(found.get(name))}"
+            )
+    folder, asked = path.parent.parent, (facts["dataset"], facts["arm"], facts["seed"])
+    if path != result_path(folder, *asked):
+        raise HierdocError(f"{path}: is the result of {result_path(folder, *asked).name} under another name")
+    return Result(path, {**facts, "metrics": found}, predictions)
+
+
+def _alike(said: Any, found: Any) -> bool:
+    """Whether two JSON values are the same, but for a float's last digits."""
+    if isinstance(said, dict) and isinstance(found, dict):
+        return said.keys() == found.keys() and all(_alike(said[key], found[key]) for key in said)
+    if isinstance(said, list) and isinstance(found, list):
+        return len(said) == len(found) and all(map(_alike, said, found))
+    if isinstance(said, float) and isinstance(found, float):
+        return abs(said - found) <= 1e-9  # False where one is NaN
+    return type(said) is type(found) and said == found
+
+
+def _shown(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 60 else text[:59] + "…"

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from hierdoc.comparison.config import Experiment, read_config
-from hierdoc.comparison.results import SELECTION, Result, read_results
+from hierdoc.comparison.results import SELECTION, Result, check_configured, read_results
 from hierdoc.errors import HierdocError
 from hierdoc.evaluation.metrics import CHUNK_BINS
-from hierdoc.evaluation.significance import Interval, McNemar, bootstrap_mean, mcnemar
+from hierdoc.evaluation.significance import Interval, McNemar, bootstrap_mean, mcnemar, sign_test
 from hierdoc.stages import files
 
 LONG = 4  # chunks; a long document has as many or more
@@ -48,6 +49,11 @@ class ArmSummary:
         """Return a metric for each seed; none where the arm does not have it."""
         return [result.facts["metrics"][metric] for result in self.results if metric in result.facts["metrics"]]
 
+    @property
+    def has_chunks(self) -> bool:
+        """Whether it reads chunks' vectors, and not whole texts."""
+        return "embed" in self.results[0].facts["parts"][0]["fingerprints"]
+
     def accuracy(self, members: np.ndarray | None = None) -> list[float]:
         """Return the accuracy for each seed, on all documents or on `members`, bool (B,)."""
         return [float(result.correct[slice(None) if members is None else members].mean()) for result in self.results]
@@ -60,10 +66,17 @@ class Difference:
     Attributes:
         interval: 95 %, paired.
         tests: McNemar's for each of the arm's seeds, against the baseline's result of that seed or else its first.
+        sign: of the documents' mean differences over the seeds; with one seed the same as McNemar's.
     """
 
     interval: Interval
     tests: Sequence[McNemar]
+    sign: McNemar
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval excludes zero and enough documents differ for the exact test to say so, too."""
+        return self.interval.excludes_zero and self.sign.p_value < 0.05
 
 
 @dataclass(frozen=True)
@@ -75,7 +88,10 @@ class DatasetSummary:
         arms: in the order of the experiment.
         baseline: one of them.
         chosen: the arm that dev prefers; None where that was not recorded.
-        late: names of arms that were added after test was read.
+        late: names of arms that were added, changed or given more seeds after that was recorded.
+        dev: the mean dev accuracy of each arm when it was recorded, by name.
+        test_was_read: before it was recorded.
+        missing: names of what config.yaml asks for and there is no result of: "lstm, seed 1".
         num_chunks: int (B,), as the baseline's documents were cut.
     """
 
@@ -84,6 +100,9 @@ class DatasetSummary:
     baseline: ArmSummary
     chosen: ArmSummary | None
     late: Sequence[str]
+    dev: Mapping[str, float]
+    test_was_read: bool
+    missing: Sequence[str]
     num_chunks: np.ndarray
 
     @property
@@ -98,13 +117,13 @@ class DatasetSummary:
     def difference(self, arm: ArmSummary, members: np.ndarray | None = None) -> Difference:
         """Return how an arm differs from the baseline, on all documents or on `members`, bool (B,)."""
         inside = slice(None) if members is None else members
-        interval = bootstrap_mean((arm.hits - self.baseline.hits)[inside])
+        values = (arm.hits - self.baseline.hits)[inside]
         of_seed = {result.facts["seed"]: result for result in self.baseline.results}
         tests = [
             mcnemar(result.correct[inside], of_seed.get(result.facts["seed"], self.baseline.results[0]).correct[inside])
             for result in arm.results
         ]
-        return Difference(interval, tests)
+        return Difference(bootstrap_mean(values), tests, sign_test(values))
 
     def by_chunks(self) -> list[tuple[str, np.ndarray]]:
         """Return (name, members as bool (B,)) of each range of numbers of chunks that has documents."""
@@ -115,6 +134,12 @@ class DatasetSummary:
                 name = f"{low}+" if high is None else str(low) if low == high else f"{low}-{high}"
                 found.append((name, members))
         return found
+
+    def by_part(self) -> list[tuple[str, np.ndarray]]:
+        """Return (split file's stem, members as bool (B,)) of each split file."""
+        part = self.documents["part"].to_numpy()
+        splits = self.baseline.results[0].facts["splits"]
+        return [(Path(split["file"]).stem, part == number) for number, split in enumerate(splits)]
 
     @property
     def long(self) -> np.ndarray:
@@ -131,50 +156,65 @@ def read_summaries(folder: Path) -> tuple[Experiment, list[DatasetSummary]]:
     experiment = read_config(folder)
     selection_path = folder / "results" / SELECTION
     selection = files.read_object(selection_path) if selection_path.exists() else {}
-    arms, datasets = ([entry.name for entry in entries] for entries in (experiment.arms, experiment.datasets))
-    return experiment, summarise(read_results(folder), arms, datasets, experiment.baseline, selection)
+    return experiment, summarise(experiment, read_results(folder), selection)
 
 
-def summarise(
-    results: Sequence[Result], arms: Sequence[str], datasets: Sequence[str], baseline: str, selection: dict[str, dict]
-) -> list[DatasetSummary]:
-    """Return a summary of each dataset that has results.
+def summarise(experiment: Experiment, results: Sequence[Result], selection: Mapping[str, Any]) -> list[DatasetSummary]:
+    """Return a summary of each dataset that has results, in the order of the experiment.
 
     Args:
-        results: those of one experiment, checked against each other.
-        arms, datasets: their names, in the order to show them.
-        baseline: the name of the arm to compare with.
+        experiment: as config.yaml says it.
+        results: checked against each other.
         selection: what selection.json holds.
 
     Raises:
-        HierdocError: a result is of an arm or a dataset that is not named; the baseline's result is missing.
+        HierdocError: a result is of an arm, a dataset, a configuration or a seed that config.yaml does not name; the
+            baseline's result is missing.
     """
+    datasets = {dataset.name: dataset for dataset in experiment.datasets}
+    arms = {arm.name: arm for arm in experiment.arms}
     for result in results:
         for what, known in (("arm", arms), ("dataset", datasets)):
             if result.facts[what] not in known:
                 raise HierdocError(
                     f"{result.path}: is of {what} {result.facts[what]!r}, which config.yaml does not name"
                 )
+        dataset, arm = datasets[result.facts["dataset"]], arms[result.facts["arm"]]
+        check_configured(result.path, result.facts, experiment, dataset, arm)
     summaries = []
-    for dataset in datasets:
+    for dataset in experiment.datasets:
         by_arm = {
-            arm: [result for result in results if (result.facts["dataset"], result.facts["arm"]) == (dataset, arm)]
-            for arm in arms
+            name: [
+                result for result in results if (result.facts["dataset"], result.facts["arm"]) == (dataset.name, name)
+            ]
+            for name in arms
         }
-        found = [_summary(arm, its) for arm, its in by_arm.items() if its]
+        found = {name: _summary(name, its) for name, its in by_arm.items() if its}
         if not found:
             continue
-        if not by_arm[baseline]:
-            raise HierdocError(
-                f"{found[0].results[0].path.parent}: {dataset} has no result of the baseline {baseline!r}"
+        if experiment.baseline not in found:
+            folder = next(iter(found.values())).results[0].path.parent
+            raise HierdocError(f"{folder}: {dataset.name} has no result of the baseline {experiment.baseline!r}")
+        recorded = selection.get(dataset.name, {})
+        baseline = found[experiment.baseline]
+        summaries.append(
+            DatasetSummary(
+                dataset.name, list(found.values()), baseline, found.get(recorded.get("chosen", "")),
+                [name for name, arm in found.items() if recorded and any(_is_late(result, recorded) for result in arm.results)],
+                recorded.get("mean_dev_accuracy", {}), recorded.get("test_was_read", False),
+                [
+                    f"{arm.name}, seed {seed}" for arm in experiment.arms for seed in arm.seeds(dataset)
+                    if arm.name not in found or seed not in found[arm.name].seeds
+                ],
+                baseline.results[0].predictions["num_chunks"].to_numpy(),
             )
-        of_name = {arm.name: arm for arm in found}
-        recorded = selection.get(dataset, {})
-        late = [arm.name for arm in found if recorded and arm.name not in recorded["mean_dev_accuracy"]]
-        num_chunks = by_arm[baseline][0].predictions["num_chunks"].to_numpy()
-        chosen = of_name.get(recorded.get("chosen", ""))
-        summaries.append(DatasetSummary(dataset, found, of_name[baseline], chosen, late, num_chunks))
+        )  # fmt: skip
     return summaries
+
+
+def _is_late(result: Result, recorded: Mapping[str, Any]) -> bool:
+    configuration = recorded["configurations"].get(result.facts["arm"])
+    return configuration != result.facts["configuration"] or result.facts["seed"] not in recorded["seeds"]
 
 
 def _summary(name: str, results: Sequence[Result]) -> ArmSummary:

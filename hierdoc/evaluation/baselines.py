@@ -84,11 +84,13 @@ class Answers:
         label_ids: int (B,).
         probs: float (B, C); NaN where the baseline has no probabilities.
         chosen: what dev decided.
+        training_seconds: what training took, shared parts and earlier calls included, where own code tells it.
     """
 
     label_ids: np.ndarray
     probs: np.ndarray
     chosen: dict[str, Any] = field(default_factory=dict)
+    training_seconds: float | None = None
 
 
 def majority(train: Material, dev: Material, held_out: Material, num_classes: int) -> Answers:

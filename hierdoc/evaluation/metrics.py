@@ -34,11 +34,13 @@ def per_class(true_ids: np.ndarray, predicted_ids: np.ndarray, labels: Sequence[
     return table
 
 
-def macro_f1(true_ids: np.ndarray, predicted_ids: np.ndarray, labels: Sequence[str]) -> float:
-    """Return the mean F1 of the classes that occur in `true_ids` or were predicted."""
+def macro_f1(
+    true_ids: np.ndarray, predicted_ids: np.ndarray, labels: Sequence[str], num_unseen_classes: int = 0
+) -> float:
+    """Return the mean F1 of the classes that occur, as truth or as prediction; that of an unseen class is 0."""
     present = set(true_ids[true_ids >= 0].tolist()) | set(predicted_ids.tolist())
     table = per_class(true_ids, predicted_ids, labels)
-    return float(np.mean([table[labels[label_id]]["f1"] for label_id in sorted(present)]))
+    return sum(table[labels[label_id]]["f1"] for label_id in sorted(present)) / (len(present) + num_unseen_classes)
 
 
 def accuracy_by_chunks(correct: np.ndarray, num_chunks: np.ndarray) -> list[dict[str, Any]]:

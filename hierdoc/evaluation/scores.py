@@ -12,7 +12,12 @@ from hierdoc.evaluation.metrics import accuracy_by_chunks, confusion_matrix, mac
 
 
 def scores(
-    true_ids: np.ndarray, label_ids: np.ndarray, probs: np.ndarray, num_chunks: np.ndarray, labels: Sequence[str]
+    true_ids: np.ndarray,
+    label_ids: np.ndarray,
+    probs: np.ndarray,
+    num_chunks: np.ndarray,
+    labels: Sequence[str],
+    num_unseen_classes: int = 0,
 ) -> dict[str, Any]:
     """Return accuracy, macro F1, calibration, and the tables per class and by number of chunks, as JSON values.
 
@@ -22,11 +27,12 @@ def scores(
         probs: float (B, C); NaN where the classifier has no probabilities, and then nothing is said of calibration.
         num_chunks: int (B,).
         labels: the C classes.
+        num_unseen_classes: how many classes the documents with -1 are of.
     """
     correct = label_ids == true_ids
     return {
         "document_accuracy": float(correct.mean()),
-        "document_macro_f1": macro_f1(true_ids, label_ids, labels),
+        "document_macro_f1": macro_f1(true_ids, label_ids, labels, num_unseen_classes),
         **_calibration(true_ids, label_ids, probs),
         "num_documents": len(true_ids),
         "labels": list(labels),

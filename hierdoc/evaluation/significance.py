@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 NUM_RESAMPLES = 10_000
+ROUNDING = 1e-9  # what the sums of shares of seeds may differ by and be the same
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Interval:
 
     @property
     def excludes_zero(self) -> bool:
-        return self.low > 0 or self.high < 0
+        return self.low > ROUNDING or self.high < -ROUNDING
 
 
 def bootstrap_mean(values: np.ndarray, seed: int = 0, num_resamples: int = NUM_RESAMPLES) -> Interval:
@@ -42,7 +43,8 @@ def bootstrap_mean(values: np.ndarray, seed: int = 0, num_resamples: int = NUM_R
     """
     rng = np.random.default_rng(seed)
     # A resample's mean depends only on how often each distinct value is drawn, and there are few of them.
-    distinct, counts = np.unique(np.asarray(values, np.float64), return_counts=True)
+    rounded = np.round(np.asarray(values, np.float64) / ROUNDING) * ROUNDING
+    distinct, counts = np.unique(rounded, return_counts=True)
     draws = rng.multinomial(len(values), counts / len(values), size=num_resamples)
     means = draws @ distinct / len(values)
     low, high = np.quantile(means, [0.025, 0.975])
@@ -74,8 +76,18 @@ class McNemar:
 
 def mcnemar(first_correct: np.ndarray, second_correct: np.ndarray) -> McNemar:
     """Return McNemar's exact test of two classifiers' hits, bool (B,), on the same documents (McNemar 1947)."""
-    only_first = int((first_correct & ~second_correct).sum())
-    only_second = int((second_correct & ~first_correct).sum())
+    return _division(int((first_correct & ~second_correct).sum()), int((second_correct & ~first_correct).sum()))
+
+
+def sign_test(differences: np.ndarray) -> McNemar:
+    """Return McNemar's exact test of documents by the sign of a difference, float (B,), such as of two arms' hits over seeds.
+
+    An interval of the bootstrap is too narrow where few documents differ; this test knows how few they are.
+    """
+    return _division(int((differences > ROUNDING).sum()), int((differences < -ROUNDING).sum()))
+
+
+def _division(only_first: int, only_second: int) -> McNemar:
     num, fewer = only_first + only_second, min(only_first, only_second)
     logs = [_log_choose(num, k) - num * math.log(2) for k in range(fewer + 1)]
     p_value = min(1.0, 2 * math.fsum(math.exp(log) for log in logs))

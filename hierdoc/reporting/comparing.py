@@ -9,7 +9,7 @@ import numpy as np
 
 from hierdoc.comparison.summary import LONG, ArmSummary, DatasetSummary, mean_and_spread
 from hierdoc.evaluation.calibration import reliability
-from hierdoc.evaluation.significance import Interval, wilson
+from hierdoc.evaluation.significance import Interval, McNemar, wilson
 from hierdoc.reporting import figures
 from hierdoc.reporting.sections import Section, Table, mean_cell
 
@@ -39,52 +39,81 @@ def overview(summary: DatasetSummary) -> Section:
         rows.append(
             [
                 arm.name,
+                f"{summary.dev[arm.name]:.3f}" if arm.name in summary.dev else "",
                 mean_and_spread(arm.accuracy()),
                 mean_and_spread(arm.values("document_macro_f1")),
                 "" if is_baseline else _signed(difference.interval),
-                "" if is_baseline else ", ".join(_p(test.p_value) for test in difference.tests),
+                "" if is_baseline else ", ".join(map(_mcnemar, difference.tests)),
                 mean_cell(arm.values("expected_calibration_error")),
                 mean_cell(arm.values("log_loss")),
             ]
         )
-    documents, result = summary.documents, summary.baseline.results[0]
-    num_splits = len(result.facts["splits"])
+    header = ["arm", "on dev", "accuracy", "macro F1", "difference", "McNemar p", "calibration error", "log loss"]
+    tables, notes = [Table(header, rows)], ["Log loss counts a document with 16 at most."]
+    if any(not arm.values("log_loss") for arm in summary.arms):
+        notes.append("An arm without calibration error has no probabilities.")
+    near = np.asarray(summary.documents["near_duplicate_of_train"].to_pylist(), bool)
+    if near.any() and not near.all():
+        without = [
+            [arm.name, mean_and_spread(arm.accuracy(~near)),
+             "" if arm is summary.baseline else _signed(summary.difference(arm, ~near).interval)]
+            for arm in summary.arms
+        ]  # fmt: skip
+        heading = f"accuracy without {near.sum():,} near-duplicates of training documents"
+        tables.append(Table(["arm", heading, "difference"], without))
+    return Section(summary.name, paragraphs=_what_is_compared(summary), tables=tables, notes=notes)
+
+
+def _what_is_compared(summary: DatasetSummary) -> list[str]:
+    num_splits, name = len(summary.by_part()), summary.baseline.name
+    pooled = f" in {num_splits} folds, each in the test of one; their predictions are pooled" if num_splits > 1 else ""
     paragraphs = [
-        f"{len(documents):,} test documents"
-        + (
-            f" in {num_splits} folds, each in the test of one; their predictions are pooled." if num_splits > 1 else "."
-        ),
-        f"Compared with {summary.baseline.name}: the difference of accuracy on the same documents with its 95 % interval "
-        "(paired bootstrap over documents; an arm's seeds are averaged first), and McNemar's exact p, seed by seed.",
+        f"{len(summary.documents):,} test documents{pooled}.",
+        f"Compared with {name}: the difference of accuracy on the same documents with its 95 % interval (paired bootstrap over "
+        "documents; an arm's seeds are averaged first), and McNemar's exact p, seed by seed, with the documents that only the "
+        "arm and only the baseline has right.",
+        f"The interval is of these trained models: documents vary in it, trainings do not, and where there is one seed nobody "
+        f"knows how far another would have come. {len(summary.arms) - 1} arms are compared with {name} and nothing is corrected "
+        "for that: of arms that are no better, one interval in twenty excludes zero all the same. Near-duplicates among the test "
+        "documents are drawn as if they were independent, which makes intervals a little too narrow.",
     ]
-    if summary.chosen is not None:
-        paragraphs.append(f"Dev prefers {summary.chosen.name}; that was written down before test was read.")
+    if summary.chosen is None:
+        paragraphs.append("Which arm dev prefers is not known: the best figure of this table was picked on test.")
+    elif summary.test_was_read:
+        paragraphs.append(f"Dev prefers {summary.chosen.name}; but test had been read when that was written down.")
     else:
-        paragraphs.append("Which arm dev prefers was not recorded: the best figure of this table was picked on test.")
+        paragraphs.append(f"Dev prefers {summary.chosen.name}; that was written down before test was read.")
     if own := [f"{arm.name} ({code})" for arm in summary.arms if (code := arm.own_code)]:
         paragraphs.append(f"Answered by own code of the experiment's folder: {', '.join(own)}.")
     if summary.late:
-        paragraphs.append(f"Added after test was read: {', '.join(summary.late)}.")
-    header = ["arm", "accuracy", "macro F1", "difference", "McNemar p", "calibration error", "log loss"]
-    near = np.asarray(documents["near_duplicate_of_train"].to_pylist(), bool)
-    tables, notes = [Table(header, rows)], []
-    if near.any() and not near.all():
-        without = [[arm.name, mean_and_spread(arm.accuracy(~near))] for arm in summary.arms]
-        tables.append(Table(["arm", f"accuracy without {near.sum():,} near-duplicates of training documents"], without))
-    if any(not arm.values("log_loss") for arm in summary.arms):
-        notes.append("An arm without calibration error has no probabilities.")
-    return Section(summary.name, paragraphs=paragraphs, tables=tables, notes=notes)
+        paragraphs.append(f"Added or changed after test was read: {', '.join(summary.late)}.")
+    if summary.missing:
+        paragraphs.append(f"Not there yet: {'; '.join(summary.missing)}.")
+    return paragraphs
 
 
 def differences(summary: DatasetSummary) -> Section:
     """Return each arm's difference from the baseline, as a figure."""
-    others = [arm for arm in summary.arms if arm is not summary.baseline]
-    rows = [(arm.name, summary.difference(arm).interval) for arm in others]
-    figure = figures.forest(rows, summary.baseline.name, summary.chosen.name if summary.chosen else "") if rows else ""
+    rows = {arm.name: summary.difference(arm) for arm in summary.arms if arm is not summary.baseline}
+    intervals = {name: (difference.interval, difference.is_clear) for name, difference in rows.items()}
+    chosen = summary.chosen.name if summary.chosen else ""
+    figure = figures.forest(intervals, summary.baseline.name, chosen) if rows else ""
     caption = (
-        "Green and red: the interval excludes zero. Grey: these documents can't tell. * is the arm that dev prefers."
+        "Green and red: the interval excludes zero, and an exact sign test of the documents that differ agrees (p < 0.05). Grey: "
+        "these documents can't tell. * is the arm that dev prefers."
     )
     return Section(f"{summary.name}: against {summary.baseline.name}", 3, figure=figure, caption=caption)
+
+
+def by_fold(summary: DatasetSummary) -> list[Section]:
+    """Return each arm's accuracy on the test of each split file; no section where there is one."""
+    parts = summary.by_part()
+    if len(parts) == 1:
+        return []
+    rows = [[arm.name, *(statistics.mean(arm.accuracy(members)) for _, members in parts)] for arm in summary.arms]
+    counted = ["documents", *(int(members.sum()) for _, members in parts)]
+    table = Table(["accuracy", *(name for name, _ in parts)], [counted, *rows])
+    return [Section(f"{summary.name}: by fold", 3, tables=[table])]
 
 
 def by_length(summary: DatasetSummary) -> Section:
@@ -114,17 +143,20 @@ def by_length(summary: DatasetSummary) -> Section:
 def calibration(summary: DatasetSummary) -> list[Section]:
     """Return how far each arm's probabilities mean what they say; no section where no arm has any."""
     shown = {}
-    for arm in _clearest(summary, of=[arm for arm in summary.arms if arm.values("log_loss")]):
+    able = [arm for arm in summary.arms if arm.values("log_loss")]
+    for arm in _clearest(summary, of=able):
         confidence = np.concatenate([result.predictions["probability"].to_numpy() for result in arm.results])
         correct = np.concatenate([result.correct for result in arm.results])
-        shown[arm.name] = reliability(confidence, correct)
+        error = mean_cell(arm.values("expected_calibration_error"))
+        shown[f"{arm.name}: error {error}"] = reliability(confidence, correct)
     if not shown:
         return []
     caption = (
         "On the diagonal a probability means what it says; below it, the arm is surer than it is right. Bars: the share of "
-        "documents. The error is the mean gap, weighted by documents (15 bins)."
+        "documents. The error is the mean gap, weighted by documents (15 bins); the mean over seeds"
     )
     figure = figures.reliability_diagram(shown)
+    caption += "." if len(shown) == len(able) else f". {len(shown)} of {len(able)} arms are drawn."
     return [Section(f"{summary.name}: calibration", 3, figure=figure, caption=caption)]
 
 
@@ -145,5 +177,6 @@ def _signed(interval: Interval) -> str:
     return f"{interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
 
 
-def _p(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
+def _mcnemar(test: McNemar) -> str:
+    p_value = f"{test.p_value:.3f}" if test.p_value >= 0.001 else "< 0.001"
+    return f"{p_value} ({test.only_first}:{test.only_second})"

@@ -53,7 +53,14 @@ def coverage(summary: DatasetSummary) -> Section:
         key: sum(counts[key] for counts in by_class.values()) for key in ("documents", "tokens", "kept", "unknown")
     }
     rows.append(["all", *_covered(total)])
-    paragraph = f"Of all documents of {summary.name}, whatever their split, as {summary.featured.name} reads them."
+    paragraph = (
+        f"Of all documents of {summary.name}, whatever their split, as they are cut for {summary.featured.name}."
+    )
+    if not summary.featured.has_chunks:
+        paragraph = (
+            f"Of all documents of {summary.name}, whatever their split, as they are cut into chunks; {summary.featured.name} "
+            "reads the whole texts."
+        )
     header = ["class", "documents", "tokens", "kept", "capped", "unknown"]
     return Section(f"{summary.name}: coverage", 3, paragraphs=[paragraph], tables=[Table(header, rows)])
 
@@ -84,6 +91,11 @@ def mistakes(summary: DatasetSummary, texts: Mapping[tuple[int, str], str]) -> S
         f"The {len(shown)} surest of {len(rows):,} wrong answers of {arm.name}, seed {result.facts['seed']}: where the "
         "labels, the classes or the model should be looked at first."
     )
+    if not arm.values("log_loss"):
+        paragraph = (
+            f"{len(shown)} of {len(rows):,} wrong answers of {arm.name}, seed {result.facts['seed']}, which has no "
+            "probabilities to sort them by."
+        )
     return Section(f"{summary.name}: most confident mistakes", 3, paragraphs=[paragraph], tables=[Table(header, shown)])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,13 +17,13 @@ MARKERS = "osD^vP*X<>"
 MOST_ARMS = 6  # in a figure of lines; the others are in the tables
 
 
-def forest(rows: Sequence[tuple[str, Interval]], baseline: str, chosen: str) -> str:
-    """Return each arm's difference from the baseline with its interval, best first."""
-    ordered = sorted(rows, key=lambda row: row[1].estimate)
+def forest(rows: Mapping[str, tuple[Interval, bool]], baseline: str, chosen: str) -> str:
+    """Return each arm's difference from the baseline with its interval, best first; those that are clear in colour."""
+    ordered = sorted(rows.items(), key=lambda row: row[1][0].estimate)
     figure, axes = _axes(6.4, 0.9 + 0.3 * len(ordered))
     axes.axvline(0, color=INK, linewidth=1)
-    for at, (name, interval) in enumerate(ordered):
-        colour = QUIET if not interval.excludes_zero else COLOURS[2] if interval.low > 0 else BAD
+    for at, (_, (interval, is_clear)) in enumerate(ordered):
+        colour = QUIET if not is_clear else COLOURS[2] if interval.low > 0 else BAD
         axes.plot([interval.low, interval.high], [at, at], color=colour, linewidth=2.5, solid_capstyle="round")
         axes.plot(interval.estimate, at, "o", color=colour, markersize=6)
     axes.set_yticks(range(len(ordered)), [name + " *" * (name == chosen) for name, _ in ordered])
@@ -64,7 +63,7 @@ def confusion(labels: Sequence[str], matrix: np.ndarray) -> str:
         colour = "white" if shares[row, column] > 0.55 else INK
         count = f"{matrix[row, column]}"
         axes.text(column + 0.5, row + 0.5, count, ha="center", va="center", fontsize=small, color=colour)
-    short = [textwrap.shorten(label, 28, placeholder="…") for label in labels]
+    short = shortened(labels)
     middles = np.arange(len(labels)) + 0.5
     axes.set_xticks(middles, short, rotation=45, ha="right", fontsize=small + 0.5)
     axes.set_yticks(middles, short, fontsize=small + 0.5)
@@ -72,6 +71,16 @@ def confusion(labels: Sequence[str], matrix: np.ndarray) -> str:
     axes.set_ylabel("true class")
     axes.grid(visible=False)
     return _svg(figure)
+
+
+def shortened(labels: Sequence[str]) -> list[str]:
+    """Return labels of 28 characters at most, as matplotlib takes them; those that come out the same are numbered."""
+    found: list[str] = []
+    for label in labels:
+        text = label if len(label) <= 28 else label[:27] + "…"
+        again = sum(other == text or other.startswith(f"{text} (") for other in found)
+        found.append(f"{text} ({again + 1})" if again else text)
+    return [text.replace("$", r"\$") for text in found]  # a dollar begins a formula
 
 
 def curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> str:
@@ -104,12 +113,12 @@ def curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> st
 
 
 def reliability_diagram(arms: Mapping[str, Reliability]) -> str:
-    """Return, for each arm, the accuracy of its answers by their probability, and how many there are."""
+    """Return, for each arm by its title, the accuracy of its answers by their probability, and how many there are."""
     columns = min(3, len(arms))
     figure, grid = _grid(-(-len(arms) // columns), columns, 2.5 * columns, 2.7)
     for axes in grid.flat[len(arms) :]:
         axes.set_visible(False)
-    for axes, (name, found) in zip(grid.flat, arms.items(), strict=False):
+    for axes, (title, found) in zip(grid.flat, arms.items(), strict=False):
         width = 1 / len(found.lows)
         axes.bar(found.lows + width / 2, found.counts / found.counts.sum(), width * 0.9, color="#dbe4f3", zorder=1)
         axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, zorder=2)
@@ -119,7 +128,7 @@ def reliability_diagram(arms: Mapping[str, Reliability]) -> str:
         )
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
-        axes.set_title(f"{name}: error {found.error:.3f}", fontsize=9, loc="left")
+        axes.set_title(title, fontsize=9, loc="left")
         axes.set_xlabel("probability of the answer")
         axes.set_ylabel("share that is right")
     return _svg(figure)

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Sequence
 from typing import Any
 
+from hierdoc.comparison.parts import answering_seconds, training_seconds
 from hierdoc.comparison.summary import DatasetSummary
 from hierdoc.reporting import figures
 from hierdoc.reporting.sections import Section, Table, mean_cell
 
 
 def curves(summary: DatasetSummary) -> list[Section]:
-    """Return how trainings went, epoch by epoch; no section where none has several epochs."""
-    histories: dict[str, list[list[dict[str, Any]]]] = {}
-    seen = set()
+    """Return how trainings went, epoch by epoch, each named by the arms that share it; none where none has several epochs."""
+    trainings: dict[str, tuple[str, list[dict[str, Any]]]] = {}  # by fingerprint
+    arms_of: dict[str, list[str]] = {}
+    with_encoder = [arm.name for arm in summary.arms if arm.has_chunks]
     for arm in summary.arms:
-        for result in arm.results:
-            for part in result.facts["parts"]:
-                for stage, epochs in part["history"].items():
-                    key = part["fingerprints"][stage]
-                    if key in seen or (stage != "finetune" and arm is not summary.featured and arm.name not in stage):
-                        continue
-                    seen.add(key)
-                    is_shared = stage == "finetune" and not arm.results[0].facts["configuration"]["finetune"]
-                    name = stage if is_shared else f"{arm.name}: {stage}"
-                    histories.setdefault(name, []).append(epochs)
-    histories = {name: runs for name, runs in histories.items() if any(len(run) > 1 for run in runs)}
+        for part in (part for result in arm.results for part in result.facts["parts"]):
+            for stage, epochs in part["history"].items():
+                key = part["fingerprints"][stage]
+                trainings[key] = stage, epochs
+                arms_of.setdefault(key, [])
+                arms_of[key] += [arm.name] if arm.name not in arms_of[key] else []
+    histories: dict[str, list[list[dict[str, Any]]]] = {}
+    for key, (stage, epochs) in trainings.items():
+        if len(epochs) > 1:
+            name = _training(stage, arms_of[key], with_encoder, summary.featured.name)
+            histories.setdefault(name, []).append(epochs)
     if not histories:
         return []
     shown = dict(list(histories.items())[: figures.MOST_ARMS])
-    caption = "A thin line for each split and seed, a thick one for their mean as far as all of them go."
+    caption = "A thin line for each split and seed, a thick one for their mean as far as all of them go." + (
+        "" if len(shown) == len(histories) else f" {len(shown)} of {len(histories)} trainings are drawn."
+    )
     return [Section(f"{summary.name}: learning curves", 3, figure=figures.curves(shown), caption=caption)]
+
+
+def _training(stage: str, arms: Sequence[str], with_encoder: Sequence[str], featured: str) -> str:
+    """Return what to call a training that these arms share: by the stage alone where all share it that could."""
+    if len(arms) == len(with_encoder) > 1:
+        return stage
+    name = featured if featured in arms else arms[0]
+    others = f" and {len(arms) - 1} more" if len(arms) > 1 else ""
+    return f"{stage} of {name}{others}"
 
 
 def costs(summary: DatasetSummary) -> Section:
@@ -38,7 +52,7 @@ def costs(summary: DatasetSummary) -> Section:
     rows = []
     for arm in summary.arms:
         parts = [part for result in arm.results for part in result.facts["parts"]]
-        training = [_sum(part, "finetune", "heads/") for part in parts]
+        training = [training_seconds(part) for part in parts]
         encode = [part["timings"].get("embed", {}) for part in parts]
         documents = [sum(part["documents_by_split"].values()) for part in parts]
         per_1000 = [
@@ -46,12 +60,7 @@ def costs(summary: DatasetSummary) -> Section:
             for timing, count in zip(encode, documents, strict=True)
             if "cpu_seconds" in timing
         ]
-        answering = [
-            timing["seconds"]
-            for part in parts
-            for name, timing in part["timings"].items()
-            if name.startswith("evaluate/")
-        ]
+        answering = [answering_seconds(part) for part in parts]
         peak = max(timing["peak_memory_mib"] for part in parts for timing in part["timings"].values())
         rates = [part["timings"].get("finetune", {}).get("train_chunks_per_second") for part in parts]
         speeds = [timing.get("chunks_per_second") for timing in encode]
@@ -70,11 +79,11 @@ def costs(summary: DatasetSummary) -> Section:
         "arm", "training, minutes", "fine-tuning, chunks/s", "encoding, chunks/s", "encoding, CPU-seconds per 1,000 documents",
         "fitting and answering, seconds", "peak memory, GiB",
     ]  # fmt: skip
-    machine = summary.baseline.results[0].facts["machine"]
     notes = [
-        f"Means over splits and seeds, wall time on a machine of {machine['cores']} cores ({machine['architecture']}). What arms "
-        "share (encoder, vectors) is counted for each. Empty where a stage has none, or was made before it was counted. "
-        "Peak memory is that of the hungriest stage.",
+        f"Means over splits and seeds, wall time on {' and '.join(_machines(summary))}, which may have had other work. What arms "
+        "share (encoder, vectors) is counted for each. A classifier that is not a head is fitted while it answers; own code's "
+        "training is what it says. Empty where a stage has none, or was made before it was counted. Peak memory is that of the "
+        "hungriest stage.",
     ]
     return Section(f"{summary.name}: costs", 3, tables=[Table(header, rows)], notes=notes)
 
@@ -90,8 +99,12 @@ def provenance(summary: DatasetSummary) -> Section:
         [arm.name, seed, *(" ".join(sorted({part["fingerprints"].get(stage, "")[:12] for part in found.facts["parts"]})) for stage in ("chunk", "finetune", "embed"))]
         for arm in summary.arms for seed, found in zip(arm.seeds, arm.results, strict=True)
     ]  # fmt: skip
-    versions = ", ".join(f"{name} {version}" for name, version in result.facts["versions"].items())
-    paragraphs = [f"Commits: {', '.join(commits)}.", f"Versions: {versions}.", f"Made with: {result.facts['command']}"]
+    paragraphs = [
+        f"Commits: {', '.join(commits)}.",
+        f"Versions: {_all_versions(summary)}.",
+        f"Made with: {result.facts['command']}",
+        f"SHA-256 of the SHA-256s of all predictions: {_digest(summary)}.",
+    ]
     if dirty:
         paragraphs.insert(0, f"Not from committed code: {', '.join(dirty)}.")
     tables = [
@@ -104,5 +117,21 @@ def provenance(summary: DatasetSummary) -> Section:
     )  # fmt: skip
 
 
-def _sum(part: Mapping[str, Any], *prefixes: str) -> float:
-    return sum(timing["seconds"] for name, timing in part["timings"].items() if name.startswith(prefixes))
+def _machines(summary: DatasetSummary) -> list[str]:
+    found = [result.facts["machine"] for arm in summary.arms for result in arm.results]
+    return sorted({f"a machine of {machine['cores']} cores ({machine['architecture']})" for machine in found})
+
+
+def _all_versions(summary: DatasetSummary) -> str:
+    found: dict[str, set[str]] = {}
+    for arm in summary.arms:
+        for result in arm.results:
+            for name, version in result.facts["versions"].items():
+                found.setdefault(name, set()).add(version)
+    return ", ".join(f"{name} {' and '.join(sorted(versions))}" for name, versions in found.items())
+
+
+def _digest(summary: DatasetSummary) -> str:
+    """Return a hash of all predictions that a page is made from."""
+    found = sorted(result.facts["predictions"]["sha256"] for arm in summary.arms for result in arm.results)
+    return hashlib.sha256("".join(found).encode()).hexdigest()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from hierdoc.comparison.config import Arm, Dataset, Experiment
 from hierdoc.comparison.results import PREDICTIONS, Result, read_results, result_path, write_result
 
+SPLITS = {name: f"doc_id,split,sha256 of {name}\n" for name in ("fold-1.csv", "fold-2.csv")}  # nobody reads them
 TRUTH = ["a", "a", "b", "b", "b", "c"]
 CHUNKS = [1, 2, 5, 4, 1, 20]
 
@@ -28,6 +31,35 @@ def predictions(answers: Sequence[str], probability: float | None = 0.8, **colum
     return pa.Table.from_pylist(rows, schema=PREDICTIONS)
 
 
+def configuration(arm: str) -> dict[str, Any]:
+    """What config.yaml decides of an arm without arguments."""
+    return {"answers": arm, "chunk": {}, "finetune": {}, "embed": {}, "head": {}}
+
+
+def selection(**others: Any) -> dict[str, Any]:
+    """What selection.json holds where dev was asked of all but the SVM."""
+    arms = {"lstm": 0.8, "average": 0.7}
+    recorded = {
+        "chosen": "lstm", "mean_dev_accuracy": arms, "seeds": [0, 1], "num_splits": 2, "test_was_read": False,
+        "configurations": {arm: configuration(arm) for arm in arms},
+    }  # fmt: skip
+    return {"letters": {**recorded, **others}}
+
+
+def experiment_of(
+    folder: Path, arms: Sequence[str] = ("lstm", "average", "svm"), datasets: Sequence[str] = ("letters",),
+    baseline: str = "svm", seeds: Sequence[int] = (0, 1),
+) -> Experiment:  # fmt: skip
+    """The experiment that the results are of."""
+    for name, text in SPLITS.items():
+        (folder / name).write_text(text)
+    splits = tuple(folder / name for name in SPLITS)
+    return Experiment(
+        folder, "which letters?", baseline, [Dataset(name, ("d.csv",), splits, {}, tuple(seeds)) for name in datasets],
+        [Arm(name, name) for name in arms],
+    )  # fmt: skip
+
+
 def facts(arm: str, seed: int = 0, dataset: str = "letters", **others: Any) -> dict[str, Any]:
     """The facts of a result of two split files."""
     epochs = [{"epoch": 1, "train_loss": 1.0, "dev_loss": 1.1, "dev_accuracy": 0.5},
@@ -38,13 +70,17 @@ def facts(arm: str, seed: int = 0, dataset: str = "letters", **others: Any) -> d
                      "b": {"documents": 6, "tokens": 500, "kept": 500, "unknown": 0}},
         "history": {"heads/lstm": epochs} if arm == "lstm" else {},
         "timings": {"chunk": {"seconds": 1.0, "peak_memory_mib": 512.0},
-                    "embed": {"seconds": 60.0, "cpu_seconds": 26.0, "chunks_per_second": 50.0, "peak_memory_mib": 2048.0}},
-        "fingerprints": {"chunk": "c" * 64, "heads/lstm": f"{arm}{seed}"},
+                    "finetune": {"seconds": 540.0, "peak_memory_mib": 1024.0},
+                    "heads/lstm": {"seconds": 60.0, "peak_memory_mib": 512.0},
+                    "embed": {"seconds": 60.0, "cpu_seconds": 26.0, "chunks_per_second": 50.0, "peak_memory_mib": 2048.0},
+                    f"evaluate/{arm}-dev": {"seconds": 1.0, "peak_memory_mib": 512.0},
+                    f"evaluate/{arm}": {"seconds": 10.0, "beside_seconds": 7.0, "peak_memory_mib": 512.0}},
+        "fingerprints": {"chunk": "c" * 64, "embed": f"e{seed}", "heads/lstm": f"{arm}{seed}"},
     }  # fmt: skip
     return {
         "experiment": "001-letters", "dataset": dataset, "data_sha256": ["d" * 64],
-        "splits": [{"file": "fold-1.csv", "sha256": "1" * 64}, {"file": "fold-2.csv", "sha256": "2" * 64}],
-        "arm": arm, "configuration": {"answers": arm, "finetune": {}}, "seed": seed, "parts": [part, part],
+        "splits": [{"file": name, "sha256": hashlib.sha256(text.encode()).hexdigest()} for name, text in SPLITS.items()],
+        "arm": arm, "configuration": configuration(arm), "seed": seed, "parts": [part, part],
         "command": "python -m hierdoc.experiment experiments/001-letters --data DATA", "commits": ["f" * 40],
         "dirty": False, "versions": {"python": "3.11.7"}, "machine": {"cores": 2, "architecture": "x86_64"}, **others,
     }  # fmt: skip

@@ -72,8 +72,16 @@ def test_an_arms_arguments_go_before_the_datasets(tmp_path: Path):
         ("seeds: [3, 4]", "seed: 3", "dataset 'mail' has a key 'seed'; it may have files, splits, chunk"),
         ("files: [mail.csv]", "files: []", "`files` of dataset 'mail' must be file names, but is [] instead"),
         ("files: [mail.csv]", "files: mail.csv", "`files` of dataset 'mail' must be a list, but is str instead"),
-        ("  mail:", "  ma il:", "the name of a dataset must be letters, digits, _, + and -, but is 'ma il' instead"),
-        ("  average:", "  ../up:", "the name of an arm must be letters, digits, _, + and -, but is '../up' instead"),
+        (
+            "  mail:",
+            "  ma il:",
+            "the name of a dataset must be letters, digits, _, + and - after a letter or a digit, but is 'ma il' instead",
+        ),
+        (
+            "  average:",
+            "  ../up:",
+            "the name of an arm must be letters, digits, _, + and - after a letter or a digit, but is '../up' instead",
+        ),
         (
             "  average:",
             "  mean:",

@@ -44,12 +44,39 @@ def test_a_result_comes_back_sorted_whatever_the_order_of_its_rows(tmp_path: Pat
     assert found.correct.tolist() == [True, True, True, True, False, True]
 
 
-def test_a_figure_that_the_predictions_do_not_give_is_refused(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda metrics: metrics.update(document_accuracy=0.95), "says document_accuracy 0.95, but .* give 0.83"),
+        (lambda metrics: metrics.update(log_loss=metrics["log_loss"] + 1e-6), "says log_loss"),
+        (lambda metrics: metrics.update(document_macro_f1=math.nan), "says document_macro_f1 nan"),
+        (lambda metrics: metrics.update(num_documents=999), "says num_documents 999, but its predictions give 6"),
+        (lambda metrics: metrics["per_class"]["c"].update(f1=1.0), "says per_class"),
+        (lambda metrics: metrics.pop("log_loss"), "says log_loss nothing, but its predictions give"),
+        (lambda metrics: metrics.update(award=1), "says award 1, but its predictions give nothing"),
+    ],
+)
+def test_a_figure_that_the_predictions_do_not_give_is_refused(change, said: str, tmp_path: Path):
     path = write(tmp_path, "lstm", list("aabbcc"))
     content = json.loads(path.read_text())
-    content["metrics"]["document_accuracy"] = 0.95
+    change(content["metrics"])
     path.write_text(json.dumps(content))
-    with pytest.raises(HierdocError, match=r"seed-0.json: says document_accuracy 0.95, but its predictions give 0.83"):
+    with pytest.raises(HierdocError, match=f"seed-0.json: {said}"):
+        read_results(tmp_path)
+
+
+def test_a_result_under_another_name_is_refused(tmp_path: Path):
+    path = write(tmp_path, "lstm", list("aabbcc"))
+    copied = path.with_name("letters.lstm.seed-7.json")
+    copied.write_text(path.read_text())
+    with pytest.raises(HierdocError, match="seed-7.json: is the result of letters.lstm.seed-0.json under another name"):
+        read_results(tmp_path)
+
+
+def test_a_document_in_the_test_of_two_folds_is_refused(tmp_path: Path):
+    table = predictions(list("aabbcc"), doc_id=["d0", "d1", "d2", "d0", "d4", "d5"])
+    write_result(tmp_path / "results/letters.lstm.seed-0.json", facts("lstm"), table)
+    with pytest.raises(HierdocError, match="seed-0.parquet: document 'd0' is in it twice"):
         read_results(tmp_path)
 
 

@@ -6,18 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from results_by_hand import three_arms, write
+from results_by_hand import configuration, experiment_of, selection, three_arms, write
 
 from hierdoc.comparison.results import read_results
-from hierdoc.comparison.summary import mean_and_spread, summarise
+from hierdoc.comparison.summary import Difference, mean_and_spread, summarise
 from hierdoc.errors import HierdocError
-
-ARMS = ["lstm", "average", "svm"]
-SELECTION = {"letters": {"chosen": "lstm", "mean_dev_accuracy": {"lstm": 0.8, "average": 0.7}}}
+from hierdoc.evaluation.significance import Interval, sign_test
 
 
-def summary_of(folder: Path, baseline: str = "svm", selection: dict = SELECTION):
-    (found,) = summarise(three_arms(folder), ARMS, ["letters"], baseline, selection)
+def summary_of(folder: Path, baseline: str = "svm", selected: dict | None = None):
+    results, experiment = three_arms(folder), experiment_of(folder, baseline=baseline)
+    (found,) = summarise(experiment, results, selection() if selected is None else selected)
     return found
 
 
@@ -58,28 +57,69 @@ def test_bins_and_long_documents_are_by_the_baselines_chunks(tmp_path: Path):
     assert estimate == pytest.approx(np.mean([1, 0, 1]))
 
 
+def test_few_documents_that_differ_are_not_clear_whatever_the_interval(tmp_path: Path):
+    difference = summary_of(tmp_path).difference(summary_of(tmp_path).arms[0])
+    # three documents are better and none is worse: 2 / 2³
+    assert (
+        difference.sign.p_value == pytest.approx(0.25) and difference.interval.excludes_zero and not difference.is_clear
+    )
+    many = Difference(Interval(0.1, 0.01, 0.2), [], sign_test(np.array([1.0] * 6 + [0.0] * 90)))
+    assert many.is_clear and many.sign.p_value == pytest.approx(2 / 2**6)
+    assert not Difference(Interval(0.1, -0.01, 0.2), [], many.sign).is_clear
+
+
+def test_parts_are_the_split_files_tests(tmp_path: Path):
+    found = summary_of(tmp_path).by_part()
+    assert [(name, np.flatnonzero(members).tolist()) for name, members in found] == [
+        ("fold-1", [0, 1, 2]),
+        ("fold-2", [3, 4, 5]),
+    ]
+
+
 def test_what_dev_prefers_is_featured_and_later_arms_are_named(tmp_path: Path):
     summary = summary_of(tmp_path)
     assert summary.featured.name == summary.chosen.name == "lstm" and summary.late == ["svm"]
-    without = summary_of(tmp_path, selection={})
+    assert summary.dev == {"lstm": 0.8, "average": 0.7} and not summary.test_was_read
+    without = summary_of(tmp_path, selected={})
     assert without.chosen is None and without.featured.name == "lstm" and without.late == []
 
 
-def test_what_config_does_not_name_and_a_missing_baseline_are_refused(tmp_path: Path):
+def test_an_arm_that_was_changed_or_given_a_seed_after_the_selection_is_late(tmp_path: Path):
+    configurations = {name: configuration(name) for name in ("lstm", "average", "svm")}
+    assert summary_of(tmp_path, selected=selection(configurations=configurations)).late == []
+    changed = {**configurations, "average": {**configurations["average"], "finetune": {"epochs": 2}}}
+    assert summary_of(tmp_path, selected=selection(configurations=changed)).late == ["average"]
+    assert summary_of(tmp_path, selected=selection(configurations=configurations, seeds=[0])).late == ["lstm"]
+    assert summary_of(tmp_path, selected=selection(test_was_read=True)).test_was_read
+
+
+def test_what_config_asks_for_and_is_not_there_is_named(tmp_path: Path):
+    assert summary_of(tmp_path).missing == ["average, seed 1", "svm, seed 1"]
+    (summary,) = summarise(experiment_of(tmp_path, ["lstm", "vote", "average", "svm"]), read_results(tmp_path), {})
+    assert summary.missing == ["vote, seed 0", "vote, seed 1", "average, seed 1", "svm, seed 1"]
+
+
+def test_results_that_config_does_not_ask_for_and_a_missing_baseline_are_refused(tmp_path: Path):
     results = three_arms(tmp_path)
     with pytest.raises(HierdocError, match="average.seed-0.json: is of arm 'average', which config.yaml does not name"):
-        summarise(results, ["lstm", "svm"], ["letters"], "svm", {})
+        summarise(experiment_of(tmp_path, ["lstm", "svm"]), results, {})
     with pytest.raises(HierdocError, match="is of dataset 'letters'"):
-        summarise(results, ARMS, ["mail"], "svm", {})
+        summarise(experiment_of(tmp_path, datasets=["mail"]), results, {})
+    with pytest.raises(HierdocError, match=r"lstm.seed-1.json: is of seed 1, which .*config.yaml does not name"):
+        summarise(experiment_of(tmp_path, seeds=[0]), results, {})
+    experiment = experiment_of(tmp_path)
+    (tmp_path / "fold-2.csv").write_text("another split")
+    with pytest.raises(HierdocError, match=r"average.seed-0.json: is of another configuration than .*config.yaml says"):
+        summarise(experiment, results, {})
     (tmp_path / "results/letters.svm.seed-0.json").unlink()
     with pytest.raises(HierdocError, match="letters has no result of the baseline 'svm'"):
-        summarise(read_results(tmp_path), ARMS, ["letters"], "svm", {})
+        summarise(experiment_of(tmp_path), read_results(tmp_path), {})
 
 
 def test_datasets_come_in_the_order_of_the_config_and_only_those_with_results(tmp_path: Path):
     three_arms(tmp_path)
     write(tmp_path, "svm", list("aabbcc"), dataset="mail")
-    found = summarise(read_results(tmp_path), ARMS, ["mail", "none", "letters"], "svm", {})
+    found = summarise(experiment_of(tmp_path, datasets=["mail", "none", "letters"]), read_results(tmp_path), {})
     assert [summary.name for summary in found] == ["mail", "letters"]
 
 
