@@ -17,13 +17,14 @@ TRUTH = ["a", "a", "b", "b", "b", "c"]
 CHUNKS = [1, 2, 5, 4, 1, 20]
 
 
-def predictions(answers: Sequence[str], probability: float | None = 0.8, **columns: Any) -> pa.Table:
+def predictions(answers: Sequence[str], probability: float | Sequence[float] | None = 0.8, **columns: Any) -> pa.Table:
     """Six documents d0 … d5, the last three of part 1; right answers have `probability`, wrong ones leave the rest."""
+    chance = list(probability) if isinstance(probability, Sequence) else [probability] * len(answers)
     rows = [
         {
             "doc_id": f"d{at}", "part": at // 3, "num_chunks": CHUNKS[at], "num_tokens": 100 * CHUNKS[at],
-            "near_duplicate_of_train": at == 0, "true_label": TRUTH[at], "label": answer, "probability": probability,
-            "true_probability": None if probability is None else probability if answer == TRUTH[at] else 1 - probability,
+            "near_duplicate_of_train": at == 0, "true_label": TRUTH[at], "label": answer, "probability": chance[at],
+            "true_probability": None if chance[at] is None else chance[at] if answer == TRUTH[at] else 1 - chance[at],
             **{name: values[at] for name, values in columns.items()},
         }
         for at, answer in enumerate(answers)

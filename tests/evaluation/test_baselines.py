@@ -149,3 +149,28 @@ def test_a_baselines_name_is_of_a_rule_or_a_classifier_and_of_no_head():
     assert not {*RULES} & {*BASELINES} and not {*RULES, *BASELINES} & {*HEADS}
     with pytest.raises(HierdocError, match="`baseline` must be one of average, .*, vote, but is 'mean' instead"):
         baselines.check_baseline("mean")
+
+
+def test_words_of_dev_are_not_counted():
+    train = Material(np.int32([0, 0, 1, 1]), ["the cat sat", "the cat ran", "the dog sat", "the dog zebra ran"])
+
+    def ask(*dev: str) -> np.ndarray:
+        dev_material = Material(np.int32([0, 0]), dev)
+        return answer("tfidf_logistic", train, dev_material, Material(np.zeros(2, int), ["zebra cat dog", ""]), 2).probs
+
+    # "zebra" stands in one training document only, and would be a word if dev's documents were counted
+    np.testing.assert_array_equal(ask("zebra", "zebra cat"), ask("the", "cat"))
+
+
+def test_vectors_are_standardised_by_train_alone():
+    def material(*means: float) -> Material:
+        vectors = np.float32(means)[:, None]
+        documents = DocumentVectors(
+            [str(at) for at in range(len(means))], vectors, np.zeros((len(means), 2)), np.arange(len(means) + 1)
+        )
+        return Material(np.int32([0, 1] * len(means))[: len(means)], (), documents)
+
+    train = material(0.0, 1.0, 0.1, 0.9)
+    alone = answer("mean_logistic", train, material(0.0, 0.0), material(1.0), 2).probs
+    beside = answer("mean_logistic", train, material(50.0, 0.0), material(1.0, 99.0), 2).probs
+    np.testing.assert_array_equal(alone[0], beside[0])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hierdoc.evaluation.significance import bootstrap_mean, mcnemar, wilson
+from hierdoc.evaluation.significance import Interval, bootstrap_mean, mcnemar, sign_test, wilson
 
 
 def test_the_interval_is_near_the_binomial_one():
@@ -68,3 +68,18 @@ def test_mcnemar_is_the_exact_binomial_test_of_the_documents_that_differ(only_fi
         assert found.p_value == pytest.approx(exact, rel=1e-9)
     else:
         assert found.p_value == 1
+
+
+def test_shares_of_seeds_that_differ_in_their_last_bit_are_the_same():
+    # 2/3 - 1/3 and 1 - 2/3 are not the same float; as many documents are up as down, so zero must be inside or an end
+    values = np.array([2 / 3 - 1 / 3, 1 - 2 / 3, -(1 - 2 / 3), 1 / 3 - 2 / 3] * 10 + [0.0] * 60)
+    found = bootstrap_mean(values)
+    assert abs(found.estimate) < 1e-12 and not found.excludes_zero
+    assert bootstrap_mean(np.array([2 / 3 - 1 / 3, 1 - 2 / 3])).low == bootstrap_mean(np.array([1 / 3, 1 / 3])).high
+    assert not Interval(0.1, 4e-18, 0.2).excludes_zero and Interval(0.1, 1e-6, 0.2).excludes_zero
+
+
+def test_the_sign_test_counts_documents_that_differ_whatever_by_how_much():
+    found = sign_test(np.array([1.0, 1 / 3, 2 / 3, 0.0, 1e-17, -1 / 3]))
+    assert (found.only_first, found.only_second) == (3, 1)
+    assert found.p_value == pytest.approx(2 * (1 + 4) / 2**4)

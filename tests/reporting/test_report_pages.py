@@ -21,7 +21,7 @@ from hierdoc.comparison.config import Arm
 from hierdoc.comparison.results import read_results, write_result
 from hierdoc.comparison.summary import summarise
 from hierdoc.evaluation.calibration import reliability
-from hierdoc.evaluation.significance import bootstrap_mean
+from hierdoc.evaluation.significance import Interval, bootstrap_mean
 from hierdoc.reporting import figures
 from hierdoc.reporting.comparing import overview
 from hierdoc.reporting.contents import report_sections
@@ -194,3 +194,108 @@ def test_every_figure_is_xml_that_grows_with_the_page():
         assert root.tag.endswith("svg") and "viewBox" in root.attrib and "width" not in root.attrib, name
         assert any("a & <b>" in (node.text or "") for node in root.iter()), name
     assert "3" in {node.text for node in ElementTree.fromstring(found["confusion"]).iter()}
+
+
+def recorded(monkeypatch: pytest.MonkeyPatch, name: str) -> list[tuple]:
+    """What a figure's function is asked to draw."""
+    asked: list[tuple] = []
+    monkeypatch.setattr(figures, name, lambda *arguments: asked.append(arguments) or "<svg/>")
+    return asked
+
+
+def test_figures_are_given_all_seeds_and_each_bins_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    names = ("confusion", "lines_by_bin", "reliability_diagram")
+    matrix, lines, diagram = (recorded(monkeypatch, name) for name in names)
+    sections_of(tmp_path)
+    # truth aabbbc; the seeds say aabbcc and abbbcc
+    assert matrix[0][0] == ["a", "b", "c"] and matrix[0][1].tolist() == [[3, 1, 0], [0, 4, 2], [0, 0, 2]]
+    assert lines[0][1] == [2, 1, 2, 1]
+    of_svm = lines[0][2]["svm"][0]  # one of its two documents of one chunk is right
+    assert of_svm.estimate == 0.5 and of_svm.high - of_svm.low == pytest.approx(0.81, abs=0.01)
+    (found,) = [reliability for title, reliability in diagram[0][0].items() if title.startswith("lstm: error ")]
+    assert found.counts.sum() == 12 and found.accuracy[found.counts > 0].tolist() == [9 / 12]
+    assert not any(title.startswith("svm") for title in diagram[0][0])
+
+
+def test_trainings_are_drawn_once_and_named_by_the_arms_that_share_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked = recorded(monkeypatch, "curves")
+    for path in [result.path for result in three_arms(tmp_path)]:
+        facts = json.loads(path.read_text())
+        epochs = [{"epoch": at, "train_loss": 1.0, "dev_chunk_loss": 2.0, "dev_chunk_accuracy": 0.5} for at in (1, 2)]
+        for number, part in enumerate(facts["parts"]):
+            part["history"]["finetune"] = epochs
+            # the average shares the encoders of the LSTM's seed 0; the SVM here has one of its own
+            part["fingerprints"]["finetune"] = f"{facts['arm'] == 'svm'}{facts['seed']}{number}"
+        path.write_text(json.dumps(facts))
+    report_sections(summarise(experiment_of(tmp_path), read_results(tmp_path), selection()), {})
+    ((histories,),) = asked
+    assert {name: len(runs) for name, runs in histories.items()} == {
+        "finetune of lstm and 1 more": 2, "finetune of lstm": 2, "heads/lstm of lstm": 2, "finetune of svm": 2,
+    }  # fmt: skip
+
+
+def axes_of(monkeypatch: pytest.MonkeyPatch, draw, *arguments) -> list:
+    monkeypatch.setattr(figures, "_svg", lambda figure: figure)
+    return draw(*arguments).axes
+
+
+def test_a_difference_is_coloured_where_it_is_clear_and_stands_beside_its_name(monkeypatch: pytest.MonkeyPatch):
+    rows = {
+        "up": (Interval(0.2, 0.1, 0.3), True),
+        "none": (Interval(0.1, -0.1, 0.3), False),
+        "few": (Interval(0.05, 0.01, 0.1), False),
+        "down": (Interval(-0.2, -0.3, -0.1), True),
+    }
+    (axes,) = axes_of(monkeypatch, figures.forest, rows, "base", "up")
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    found = {names[int(line.get_ydata()[0])]: (line.get_color(), list(line.get_xdata())) for line in axes.lines[1::2]}
+    assert found == {
+        "up *": (figures.COLOURS[2], [0.1, 0.3]), "none": (figures.QUIET, [-0.1, 0.3]),
+        "few": (figures.QUIET, [0.01, 0.1]), "down": (figures.BAD, [-0.3, -0.1]),
+    }  # fmt: skip
+
+
+def test_learning_curves_show_what_they_say(monkeypatch: pytest.MonkeyPatch):
+    epochs = [{"train_loss": 3.0 - at, "dev_loss": 1.1 - at, "dev_accuracy": 0.5 + at / 10} for at in range(2)]
+    loss, accuracy = axes_of(monkeypatch, figures.curves, {"lstm": [epochs]})
+    drawn = {line.get_label(): list(line.get_ydata()) for axes in (loss, accuracy) for line in axes.lines}
+    named = {name: values for name, values in drawn.items() if not name.startswith("_")}
+    assert named == {
+        "train loss": [3.0, 2.0], "dev loss": pytest.approx([1.1, 0.1]), "dev accuracy": pytest.approx([0.5, 0.6]),
+    }  # fmt: skip
+
+
+def test_labels_are_text_and_stay_apart_in_figures():
+    labels = ["loans $1k to $5k", r"$\frac$", "x" * 39, "x" * 28 + "y", "x" * 29]
+    svg = figures.confusion(labels, np.eye(5, dtype=int))
+    texts = [node.text for node in ElementTree.fromstring(svg).iter() if node.text]
+    assert "loans $1k to $5k" in texts and r"$\frac$" in texts
+    long = "x" * 27 + "…"
+    assert {long, f"{long} (2)", f"{long} (3)"} <= {*texts}
+
+
+def test_mistakes_are_the_surest_first_and_the_star_is_devs(tmp_path: Path):
+    results, wrong = three_arms(tmp_path), ["b", "a", "c", "b", "b", "c"]
+    table = predictions(wrong, probability=[0.6, 0.8, 0.9, 0.8, 0.8, 0.8])
+    write_result(results[1].path, results[1].facts, table)
+    sections = report_sections(summarise(experiment_of(tmp_path), read_results(tmp_path), selection()), {})
+    mistakes = table_with(sections, "letters: most confident mistakes", "document")
+    assert [cells[0] for cells in mistakes.rows] == ["d2", "d0"]
+    headline = table_with(sections, "All data sets", "accuracy on test")
+    stars = {cells[0]: cells[1].endswith(" *") for cells in headline.rows}
+    assert stars == {"lstm": True, "average": False, "svm": False}
+
+
+def test_an_arm_of_words_is_not_said_to_read_chunks_or_to_be_sure(tmp_path: Path):
+    results = three_arms(tmp_path)
+    facts = results[-1].facts
+    for part in facts["parts"]:
+        del part["fingerprints"]["embed"]
+    write_result(results[-1].path, facts, results[-1].predictions)
+    chosen = selection(chosen="svm")
+    sections = report_sections(summarise(experiment_of(tmp_path), read_results(tmp_path), chosen), {})
+    said = {section.heading: " ".join(section.paragraphs) for section in sections}
+    assert "svm reads the whole texts" in said["letters: coverage"]
+    assert "which has no probabilities to sort them by" in said["letters: most confident mistakes"]
