@@ -43,8 +43,7 @@ def bootstrap_mean(values: np.ndarray, seed: int = 0, num_resamples: int = NUM_R
     """
     rng = np.random.default_rng(seed)
     # A resample's mean depends only on how often each distinct value is drawn, and there are few of them.
-    rounded = np.round(np.asarray(values, np.float64) / ROUNDING) * ROUNDING
-    distinct, counts = np.unique(rounded, return_counts=True)
+    distinct, counts = np.unique(np.asarray(values, np.float64), return_counts=True)
     draws = rng.multinomial(len(values), counts / len(values), size=num_resamples)
     means = draws @ distinct / len(values)
     low, high = np.quantile(means, [0.025, 0.975])
