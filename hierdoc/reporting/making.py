@@ -95,10 +95,14 @@ def provenance(summary: DatasetSummary) -> Section:
     dirty = sorted({found.path.name for arm in summary.arms for found in arm.results if found.facts["dirty"]})
     splits = [[split["file"], split["sha256"]] for split in result.facts["splits"]]
     data = [["data", sha256] for sha256 in result.facts["data_sha256"]]
-    prints = [
-        [arm.name, seed, *(" ".join(sorted({part["fingerprints"].get(stage, "")[:12] for part in found.facts["parts"]})) for stage in ("chunk", "finetune", "embed"))]
-        for arm in summary.arms for seed, found in zip(arm.seeds, arm.results, strict=True)
-    ]  # fmt: skip
+    made_from: dict[tuple[str, ...], list[str]] = {}  # arms by the fingerprints of what they share
+    for arm in summary.arms:
+        for seed, found in zip(arm.seeds, arm.results, strict=True):
+            prints = tuple(
+                " ".join(sorted({part["fingerprints"].get(stage, "")[:12] for part in found.facts["parts"]}))
+                for stage in ("chunk", "finetune", "embed")
+            )
+            made_from.setdefault(prints, []).append(f"{arm.name} {seed}")
     paragraphs = [
         f"Commits: {', '.join(commits)}.",
         f"Versions: {_all_versions(summary)}.",
@@ -109,7 +113,10 @@ def provenance(summary: DatasetSummary) -> Section:
         paragraphs.insert(0, f"Not from committed code: {', '.join(dirty)}.")
     tables = [
         Table(["file", "SHA-256"], splits + data),
-        Table(["arm", "seed", "chunk", "finetune", "embed"], prints),
+        Table(
+            ["arms and seeds", "chunk", "finetune", "embed"],
+            [[", ".join(arms), *prints] for prints, arms in made_from.items()],
+        ),
     ]
     return Section(
         f"{summary.name}: provenance", 3, paragraphs=paragraphs, tables=tables,

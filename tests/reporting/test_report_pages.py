@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "comparison"))
@@ -23,7 +24,7 @@ from hierdoc.comparison.summary import summarise
 from hierdoc.evaluation.calibration import reliability
 from hierdoc.evaluation.significance import Interval, bootstrap_mean
 from hierdoc.reporting import figures
-from hierdoc.reporting.comparing import overview
+from hierdoc.reporting.comparing import differences, overview
 from hierdoc.reporting.contents import report_sections
 from hierdoc.reporting.pages import html, markdown
 from hierdoc.reporting.sections import Section, Table
@@ -299,3 +300,15 @@ def test_an_arm_of_words_is_not_said_to_read_chunks_or_to_be_sure(tmp_path: Path
     said = {section.heading: " ".join(section.paragraphs) for section in sections}
     assert "svm reads the whole texts" in said["letters: coverage"]
     assert "which has no probabilities to sort them by" in said["letters: most confident mistakes"]
+
+
+def test_an_arm_that_is_far_off_is_told_and_not_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked = recorded(monkeypatch, "forest")
+    experiment, results = experiment_of(tmp_path, baseline="lstm"), three_arms(tmp_path)
+    right, wrong = list("aabbbc") * 10, list("bbaaaa") * 10
+    for result, answers in zip(results, (right, right, right, wrong), strict=True):
+        tables = [predictions(answers[:6], doc_id=[f"{at}-{number}" for number in range(6)]) for at in range(10)]
+        write_result(result.path, result.facts, pa.concat_tables(tables))
+    (summary,) = summarise(experiment, read_results(tmp_path), {})
+    caption = differences(summary).caption
+    assert list(asked[0][0]) == ["average"] and "Too far off to be drawn: svm -1.000 [-1.000, -1.000]." in caption
