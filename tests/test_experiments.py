@@ -158,9 +158,8 @@ def test_a_result_adds_up_and_holds_no_path_of_a_machine(path: Path):
 
 @pytest.mark.parametrize("folder", REPORTED, ids=lambda folder: folder.name)
 def test_a_committed_report_is_what_the_results_give(folder: Path, tmp_path: Path):
-    copy = tmp_path / folder.name
-    copy.mkdir()
-    shutil.copy(folder / "config.yaml", copy)
-    shutil.copytree(folder / "results", copy / "results")
+    copy = tmp_path / "experiments" / folder.name
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("report.*"))
+    (tmp_path / "data_splits").symlink_to(ROOT / "data_splits")
     for written in write_report(copy):
         assert written.read_bytes() == (folder / written.name).read_bytes(), written.name
