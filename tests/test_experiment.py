@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +19,7 @@ from conftest import tiny_rows, write_csv
 from hierdoc import HierdocError, experiment, run_experiment, write_report
 from hierdoc.corpus.split_files import text_sha256
 
+ROOT = Path(__file__).parent.parent
 CONFIG = """
 question: Which way of reading is best
   in a ten-word world?
@@ -302,3 +307,33 @@ def test_a_stage_runs_in_a_process_of_its_own(folder: Path, tmp_path: Path):
     (other / "results/tiny.majority.seed-0.json").unlink()
     with pytest.raises(HierdocError, match="none.csv"):  # what goes wrong there is told here
         run_experiment(other, folder.parent, tmp_path / "runs")
+
+
+def test_a_stage_ends_with_the_process_that_asked_for_it(tmp_path: Path):
+    script, note = tmp_path / "asks.py", tmp_path / "pid"
+    script.write_text(
+        "import os, sys, time\n"
+        "from pathlib import Path\n"
+        "def work(note):\n"
+        "    Path(note).write_text(str(os.getpid()))\n"
+        "    time.sleep(120)\n"
+        "if __name__ == '__main__':\n"
+        "    from hierdoc.experiment import _call_apart\n"
+        "    _call_apart(work, note=sys.argv[1])\n",
+        encoding="utf-8",
+    )
+    asking = subprocess.Popen([sys.executable, script, note], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    wait_for(lambda: note.exists() and note.read_text())
+    working = int(note.read_text())
+    asking.kill()
+    asking.wait()
+    wait_for(
+        lambda: not Path(f"/proc/{working}").exists() or "State:\tZ" in Path(f"/proc/{working}/status").read_text()
+    )
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)

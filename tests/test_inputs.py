@@ -61,7 +61,7 @@ def texts(tmp_path: Path) -> Path:
         ("d.csv", b"text,label\ncat,a\ndog,\n", [], "{path}: row 2: column 'label' is null"),
         ("d.jsonl", b'{"text": "cat", "label": null}', [], "{path}: row 1: column 'label' is null"),
         ("d.csv", b"text,label\ncat,a\n", ["--label-column", "text"], "column 'text' can't be both the text and the label"),
-        ("d.csv.gz", gzip.compress(b"text,label\ncat,a\n")[:-1], [], "{path}: gzip data that are damaged or cut short: "),
+        ("d.csv.gz", gzip.compress(b"text,label\ncat,a\n", mtime=0)[:-1], [], "{path}: gzip data that are damaged or cut short: "),
         ("d.dat", b"text,label\ncat,a\n", [], "{path}: must end in .csv, .tsv, .jsonl, .parquet or .txt, "),
         ("d.csv", b"text,label\ncat,a\n", ["--format", "tsv"], "`format` is for stdin and for files whose suffix names none, but {path} is csv"),
         ("d.csv", b"text,label\ncat,a\n", ["--labels-file", "t.csv"], "`labels_file` holds the classes of a folder of text files, but"),
