@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -323,17 +324,16 @@ def test_a_stage_ends_with_the_process_that_asked_for_it(tmp_path: Path):
         encoding="utf-8",
     )
     asking = subprocess.Popen([sys.executable, script, note], env={**os.environ, "PYTHONPATH": str(ROOT)})
-    wait_for(lambda: note.exists() and note.read_text())
+    assert comes_true(lambda: note.exists() and note.read_text())
     working = int(note.read_text())
     asking.kill()
     asking.wait()
-    wait_for(
-        lambda: not Path(f"/proc/{working}").exists() or "State:\tZ" in Path(f"/proc/{working}/status").read_text()
-    )
+    status = Path(f"/proc/{working}/status")
+    assert comes_true(lambda: not status.exists() or "State:\tZ" in status.read_text())
 
 
-def wait_for(condition, seconds: float = 60) -> None:
+def comes_true(condition: Callable[[], object], seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
+    while not condition() and time.monotonic() < end:
         time.sleep(0.1)
+    return bool(condition())
