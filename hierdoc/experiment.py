@@ -6,20 +6,17 @@ python -m hierdoc.experiment experiments/010-heads --data DATA
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import inspect
-import multiprocessing
 import os
 import platform
 import shlex
-import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from hierdoc import chunk, cli, embed, evaluate, finetune, train_head
+from hierdoc.comparison import apart
 from hierdoc.comparison.config import Arm, Dataset, Experiment, check_config, read_config
 from hierdoc.comparison.runs import run_directory, share_stages
 from hierdoc.corpus.split_files import read_split_file
@@ -40,7 +37,10 @@ _STAGES = {
 
 
 def run_experiment(
-    folder: str | PathLike[str], data: str | PathLike[str] = ".", runs: str | PathLike[str] = "build/runs"
+    folder: str | PathLike[str],
+    data: str | PathLike[str] = ".",
+    runs: str | PathLike[str] = "build/runs",
+    jobs: int = 1,
 ) -> Path:
     """Make FOLDER/results: one JSON file, with its predictions, for each dataset, arm and seed; return that folder.
 
@@ -52,16 +52,19 @@ def run_experiment(
         folder: holds config.yaml (see `hierdoc.comparison.config`).
         data: the folder that its data files are relative to.
         runs: where the stages are made; experiments that share stages may share it.
+        jobs: how many split files and seeds of a dataset are trained at once, each on its share of the cores.
 
     Raises:
         HierdocError: the configuration or the data are not as they must be; a result is of another configuration.
         HierdocFailure: as the stages.
     """
+    if jobs < 1:
+        raise HierdocError(f"`jobs` must be at least 1, but is {jobs} instead")
     known = {name: {*inspect.signature(function).parameters} - _OURS for name, function in _STAGES.items()}
     experiment = read_config(Path(folder))
     check_config(experiment, {*HEADS, *RULES, *BASELINES}, known)
     for dataset in experiment.datasets:
-        _Work(experiment, dataset, Path(data), Path(runs)).finish()
+        _Work(experiment, dataset, Path(data), Path(runs)).finish(jobs)
     return Path(folder) / "results"
 
 
@@ -74,7 +77,7 @@ class _Work:
         self.chunked: set[Path] = set()
         self.command = shlex.join(["python", "-m", "hierdoc.experiment", str(experiment.folder), "--data", "DATA"])
 
-    def finish(self) -> None:
+    def finish(self, jobs: int) -> None:
         from hierdoc.comparison.results import check_configured, result_path
 
         self._check_folds()
@@ -89,10 +92,15 @@ class _Work:
                 check_configured(paths[arm.name, seed], facts, self.experiment, self.dataset, arm)
         missing = [(arm, seed) for arm, seed in wanted if not paths[arm.name, seed].exists()]
         say(f"{self.dataset.name}: {len(wanted) - len(missing)} of {len(wanted)} results are there")
-        for number, (arm, seed) in enumerate(missing, 1):
-            for split in self.dataset.splits:
-                say(f"{self.dataset.name}: {number}/{len(missing)} {arm.name}, seed {seed}, {split.name}")
-                self._train(arm, seed, split)
+        for split in self.dataset.splits:
+            for arm, _ in missing:
+                self._chunk(split, arm)
+        trainings = [
+            self._trained([arm for arm, wanted_seed in missing if wanted_seed == seed], seed, split)
+            for split in self.dataset.splits
+            for seed in self.dataset.seeds
+        ]
+        apart.run_side_by_side(trainings, min(jobs, len(trainings)))
         self._select(wanted, paths)
         for arm, seed in missing:
             self._write(arm, seed, paths[arm.name, seed])
@@ -108,13 +116,16 @@ class _Work:
                         "in the test of one fold"
                     )
 
-    def _train(self, arm: Arm, seed: int, split: Path) -> None:
-        """Make all stages of an arm up to its reading of dev."""
-        run = self._run_of(arm, seed, split)
-        if _is_head(arm):
-            arguments = {"head": arm.answers, "seed": seed, **arm.arguments(self.dataset, "head")}
-            _make(run, f"heads/{arm.answers}", train_head.train_sequence_head, **arguments)
-        self._evaluate(run, arm, seed, "dev")
+    def _trained(self, arms: Sequence[Arm], seed: int, split: Path) -> Iterator[Arm]:
+        """Make all stages of arms up to their reading of dev; yield each when that is done."""
+        for number, arm in enumerate(arms, 1):
+            say(f"{self.dataset.name}: {split.name}, seed {seed}: {number}/{len(arms)} {arm.name}")
+            run = self._run_of(arm, seed, split)
+            if _is_head(arm):
+                arguments = {"head": arm.answers, "seed": seed, **arm.arguments(self.dataset, "head")}
+                _make(run, f"heads/{arm.answers}", train_head.train_sequence_head, **arguments)
+            self._evaluate(run, arm, seed, "dev")
+            yield arm
 
     def _evaluate(self, run: Path, arm: Arm, seed: int, split: str) -> None:
         if arm.is_own_code:
@@ -128,8 +139,7 @@ class _Work:
         """Return the run directory of an arm on one split file, with the stages that it shares made."""
         arguments = {stage: arm.arguments(self.dataset, stage) for stage in _STAGES}
         decided: dict[str, Any] = {"files": self.dataset.files, "chunk": arguments["chunk"]}
-        chunked = run_directory(self.runs, self.dataset.name, split, "chunk", decided)
-        self._chunk(chunked, split, arguments["chunk"])
+        chunked = self._chunk(split, arm)
         shared = [(chunked, ("chunk",))]
         if not arm.reads_words_only:
             decided |= {"finetune": arguments["finetune"], "embed": arguments["embed"], "seed": seed}
@@ -147,15 +157,20 @@ class _Work:
             share_stages(run, source, *stages)
         return run
 
-    def _chunk(self, run: Path, split: Path, arguments: dict[str, Any]) -> None:
-        """Cut the documents; where that is finished, see once that it was of the data as they are now."""
+    def _chunk(self, split: Path, arm: Arm) -> Path:
+        """Return the run in which an arm's documents are cut; where it is finished, see once that it was of today's data."""
+        own = arm.arguments(self.dataset, "chunk")
+        run = run_directory(
+            self.runs, self.dataset.name, split, "chunk", {"files": self.dataset.files, "chunk": own}
+        )
         if run not in self.chunked:
-            arguments = {"data": self.sources, "run": str(run), "split": str(split), **arguments}
+            arguments = {"data": self.sources, "run": str(run), "split": str(split), **own}
             if is_finished(run, "chunk"):
                 chunk.chunk_documents(**arguments)
             else:
-                _call_apart(chunk.chunk_documents, **arguments)
+                apart.call(chunk.chunk_documents, **arguments)
             self.chunked.add(run)
+        return run
 
     def _stages(self, arm: Arm, run: Path, splits: Sequence[str]) -> dict[str, FinishedStage]:
         names = ["chunk"]
@@ -249,26 +264,7 @@ def _evaluation(arm: Arm, split: str) -> str:
 def _make(run: Path, stage: str, function: Callable[..., Any], **arguments: Any) -> None:
     """Let `function` make a stage of `run` unless it is finished: the directory's name stands for its arguments."""
     if not is_finished(run, stage):
-        _call_apart(function, run=str(run), **arguments)
-
-
-def _call_apart(function: Callable[..., Any], **arguments: Any) -> None:
-    """Call `function` in a process of its own, so that the memory it takes is told apart and given back."""
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
-        pool.submit(_call, os.getpid(), function, arguments).result()
-
-
-def _call(parent: int, function: Callable[..., Any], arguments: dict[str, Any]) -> None:
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    function(**arguments)
-
-
-def _end_with(parent: int) -> None:
-    """End this process when its parent has ended: nobody would be told what came of the work. The next run goes on."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+        apart.call(function, run=str(run), **arguments)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -281,6 +277,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", metavar="FOLDER", help="the experiment's, with config.yaml")
     parser.add_argument("--data", default=".", metavar="DIR", help="what the data files are relative to")
     parser.add_argument("--runs", default="build/runs", metavar="DIR", help="where stages are made and found again")
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N",
+        help="train so many split files and seeds at once, each on its share of the cores",
+    )  # fmt: skip
     parser.set_defaults(function=run_experiment, describe=describe, goes_on=True)
     return parser
 

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +13,9 @@ import pytest
 from conftest import tiny_rows, write_csv
 
 from hierdoc import HierdocError, experiment, run_experiment, write_report
+from hierdoc.comparison import apart
 from hierdoc.corpus.split_files import text_sha256
 
-ROOT = Path(__file__).parent.parent
 CONFIG = """
 question: Which way of reading is best
   in a ten-word world?
@@ -70,7 +65,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: str) -> Path:
                 writer.writerow([row["id"], split, text_sha256(row["text"])])
     (folder / "config.yaml").write_text(CONFIG.format(encoder=tiny_encoder), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment, "_call_apart", lambda function, **arguments: function(**arguments))
+        patch.setattr(apart, "call", lambda function, **arguments: function(**arguments))
         run_experiment(folder, place, place / "runs")
     write_report(folder)
     return folder
@@ -79,7 +74,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: str) -> Path:
 @pytest.fixture
 def copy(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same experiment to change."""
-    monkeypatch.setattr(experiment, "_call_apart", lambda function, **arguments: function(**arguments))
+    monkeypatch.setattr(apart, "call", lambda function, **arguments: function(**arguments))
     shutil.copytree(folder.parent, tmp_path / "place", symlinks=True)
     return tmp_path / "place" / folder.name
 
@@ -310,30 +305,24 @@ def test_a_stage_runs_in_a_process_of_its_own(folder: Path, tmp_path: Path):
         run_experiment(other, folder.parent, tmp_path / "runs")
 
 
-def test_a_stage_ends_with_the_process_that_asked_for_it(tmp_path: Path):
-    script, note = tmp_path / "asks.py", tmp_path / "pid"
-    script.write_text(
-        "import os, sys, time\n"
-        "from pathlib import Path\n"
-        "def work(note):\n"
-        "    Path(note).write_text(str(os.getpid()))\n"
-        "    time.sleep(120)\n"
-        "if __name__ == '__main__':\n"
-        "    from hierdoc.experiment import _call_apart\n"
-        "    _call_apart(work, note=sys.argv[1])\n",
-        encoding="utf-8",
-    )
-    asking = subprocess.Popen([sys.executable, script, note], env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert comes_true(lambda: note.exists() and note.read_text())
-    working = int(note.read_text())
-    asking.kill()
-    asking.wait()
-    status = Path(f"/proc/{working}/status")
-    assert comes_true(lambda: not status.exists() or "State:\tZ" in status.read_text())
+def test_folds_that_are_trained_at_once_give_the_same_results(folder: Path, tmp_path: Path):
+    """In processes of their own, as it is done."""
+    config = (folder / "config.yaml").read_text().replace("baseline: average", "baseline: majority")
+    found = []
+    for jobs in (1, 2):
+        other = tmp_path / str(jobs) / "002-words"
+        other.mkdir(parents=True)
+        for number in (1, 2):
+            shutil.copy(folder / f"fold-{number}.csv", other)
+        (other / "config.yaml").write_text(f"{config[: config.index('arms:')]}arms:\n  majority:\n", encoding="utf-8")
+        run_experiment(other, folder.parent, tmp_path / str(jobs) / "runs", jobs)
+        facts = result(other, "tiny.majority.seed-0")
+        found.append((facts["metrics"], facts["predictions"], [part["fingerprints"]["chunk"] for part in facts["parts"]]))
+        dev = [part["timings"]["evaluate/majority-dev"] for part in facts["parts"]]
+        assert [timing["num_cores"] for timing in dev] == [len(share) for share in apart.shares_of_cores(jobs)] * (3 - jobs)
+    assert found[0] == found[1]
 
 
-def comes_true(condition: Callable[[], object], seconds: float = 60) -> bool:
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.1)
-    return bool(condition())
+def test_no_jobs_are_refused(copy: Path, capsys: pytest.CaptureFixture[str]):
+    assert experiment.main([str(copy), "--data", str(copy.parent), "--jobs", "0"]) == 2
+    assert "`jobs` must be at least 1, but is 0 instead" in capsys.readouterr().err

@@ -80,7 +80,8 @@ def costs(summary: DatasetSummary) -> Section:
         "fitting and answering, seconds", "peak memory, GiB",
     ]  # fmt: skip
     notes = [
-        f"Means over splits and seeds, wall time on {' and '.join(_machines(summary))}, which may have had other work. What arms "
+        f"Means over splits and seeds, wall time on {' and '.join(_machines(summary))}, which may have had other work"
+        f"{_shares(summary)}. What arms "
         "share (encoder, vectors) is counted for each. A classifier that is not a head is fitted while it answers; own code's "
         "training is what it says. Empty where a stage has none, or was made before it was counted. Peak memory is that of the "
         "hungriest stage.",
@@ -127,6 +128,14 @@ def provenance(summary: DatasetSummary) -> Section:
 def _machines(summary: DatasetSummary) -> list[str]:
     found = [result.facts["machine"] for arm in summary.arms for result in arm.results]
     return sorted({f"a machine of {machine['cores']} cores ({machine['architecture']})" for machine in found})
+
+
+def _shares(summary: DatasetSummary) -> str:
+    """Return what to say where stages had some of the machine's cores only, as with several jobs at once."""
+    found = [result.facts for arm in summary.arms for result in arm.results]
+    timings = [(facts["machine"]["cores"], part["timings"].values()) for facts in found for part in facts["parts"]]
+    counts = {of["num_cores"] for cores, stages in timings for of in stages if of.get("num_cores", cores) < cores}
+    return f"; some stages had {' or '.join(map(str, sorted(counts)))} of the cores to themselves" if counts else ""
 
 
 def _all_versions(summary: DatasetSummary) -> str:

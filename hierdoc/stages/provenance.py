@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.metadata
+import os
 import platform
 import resource
 import subprocess
@@ -49,6 +50,11 @@ def cpu_seconds() -> float:
     """Return the seconds that processors have worked for this process so far, all of its threads together."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+def num_cores() -> int:
+    """Return how many cores this process may run on."""
+    return len(os.sched_getaffinity(0))
 
 
 def peak_memory_mib() -> float:

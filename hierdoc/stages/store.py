@@ -61,6 +61,7 @@ class OpenStage:
             "cpu_seconds": round(self._earlier.get("cpu_seconds", 0) + cpu_seconds, 3),
             "peak_memory_mib": round(max(self._earlier.get("peak_memory_mib", 0), provenance.peak_memory_mib()), 1),
             "num_processes": self._earlier.get("num_processes", 0) + 1,
+            "num_cores": provenance.num_cores(),
         }
         write_json(self.path / TIMINGS, {**own, **(timings or {})})
 

@@ -100,6 +100,18 @@ def test_own_code_is_told(tmp_path: Path):
     assert "Answered by own code of the experiment's folder: svm (mine.py)." in overview(summaries[0]).paragraphs
 
 
+def test_costs_say_where_stages_had_some_of_the_cores(tmp_path: Path):
+    three_arms(tmp_path)
+    path = tmp_path / "results/letters.lstm.seed-0.json"
+    facts = json.loads(path.read_text())
+    for num_cores, said in [(None, False), (2, False), (1, True)]:  # of a machine's 2
+        facts["parts"][1]["timings"]["embed"] |= {} if num_cores is None else {"num_cores": num_cores}
+        path.write_text(json.dumps(facts))
+        summaries = summarise(experiment_of(tmp_path), read_results(tmp_path), selection())
+        (costs,) = [one for one in report_sections(summaries, {}) if one.heading == "letters: costs"]
+        assert ("; some stages had 1 of the cores to themselves" in costs.notes[0]) == said
+
+
 def test_length_classes_coverage_mistakes_and_costs_are_by_hand(tmp_path: Path):
     sections = sections_of(tmp_path)
     bins = table_with(sections, "letters: by length", "chunks")

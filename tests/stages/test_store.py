@@ -122,6 +122,7 @@ def test_seconds_are_summed_and_memory_is_the_most_over_interrupted_runs(tmp_pat
     monkeypatch.setattr(store.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(provenance, "cpu_seconds", lambda: cpu[0])
     monkeypatch.setattr(provenance, "peak_memory_mib", lambda: memory[0])
+    monkeypatch.setattr(provenance, "num_cores", lambda: 3)
     stage = begin(tmp_path, "embed", PARAMETERS, {})
     now[0] += 7
     cpu[0] += 13
@@ -133,7 +134,9 @@ def test_seconds_are_summed_and_memory_is_the_most_over_interrupted_runs(tmp_pat
     cpu[0] += 3
     stage.finish({}, {"rate": 1.5})
     timings = json.loads((stage.path / "timings.json").read_text())
-    assert timings == {"seconds": 9.0, "cpu_seconds": 16.0, "peak_memory_mib": 50.0, "num_processes": 2, "rate": 1.5}
+    assert timings == {
+        "seconds": 9.0, "cpu_seconds": 16.0, "peak_memory_mib": 50.0, "num_processes": 2, "num_cores": 3, "rate": 1.5,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"seconds": "long"}'])
