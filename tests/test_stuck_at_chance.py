@@ -115,7 +115,16 @@ def test_the_same_command_again_does_nothing_and_a_lost_result_is_made_again(fin
     assert "0 results written, 2 in all" in run(command)
     assert path.stat().st_mtime_ns == stamp
     assert "2 results written, 2 in all" in run([*command, "--examine"])
-    assert json.loads(before) == json.loads(path.read_text())
+    again = json.loads(path.read_text())
+    assert again.pop("first") == {key: again[key] for key in ("findings", "examined_at")}
+    assert json.loads(before) == again
+    path.write_text(json.dumps({**json.loads(before), "findings": ["what was said at first"]}))
+    for command_again in ([*command, "--examine"], [*command, "--examine"]):
+        run(command_again)
+        assert json.loads(path.read_text())["first"]["findings"] == ["what was said at first"]
+    path.write_text(json.dumps({**json.loads(path.read_text()), "fingerprint": "other"}))
+    run(command)  # trains it again
+    assert json.loads(path.read_text())["first"]["findings"] == ["what was said at first"]
 
 
 @pytest.mark.slow
@@ -154,10 +163,11 @@ CONFIG = {
     "later": [],
     "not_run": [{"name": "slow", "reason": "costs time"}],
 }
+FIRST = {"findings": [{"code": "labels", "weight": "cause"}], "examined_at": "5" * 40}
 RESULTS = [
-    made_up("sound", "healthy", 0, [], [("hint", "note")]),
+    {**made_up("sound", "healthy", 0, [], [("hint", "note")]), "first": FIRST},
     made_up("bad_labels", "causes", 1, ["labels"], [("labels", "cause"), ("chance", "symptom")]),
-    made_up("bad_labels", "causes", 2, ["labels"], [("labels", "note")]),
+    {**made_up("bad_labels", "causes", 2, ["labels"], [("labels", "note")]), "first": FIRST},
     made_up("odd", "held_out", 1, ["oddness"], [("labels", "cause")]),
 ]
 
@@ -166,13 +176,16 @@ def test_the_tables_hold_what_the_results_say():
     text = "".join(f"<!-- stuck: {name} -->\n<!-- end -->\n" for name in report().TABLES)
     lines = report().rendered(text, RESULTS, CONFIG).splitlines()
     assert (
-        "- Causes that were injected: 1, in 2 cases. 1 are named, 1 only mentioned in a symptom or note, 0 missed."
-        in lines
+        "- Causes that were injected: 1, in 2 cases. 1 are named, 1 only mentioned in a symptom or note, 0 missed. "
+        "At first sight 2 were named." in lines
     )
     (held_out,) = (line for line in lines if line.startswith("- Causes that were held out: 1, in 1 cases. 0 are named"))
-    assert held_out.endswith("1 missed: odd 1 (news).")
-    assert "- Healthy runs: 1. 0 are accused; 1 have a symptom or a note." in lines
-    assert "- Made at commit 0123456789+changes in 1.0 hours, examined at 9876543210." in lines
+    assert held_out.endswith("1 missed: odd 1 (news). At first sight 0 were named.")
+    assert "- Healthy runs: 1. 0 are accused; 1 have a symptom or a note. At first sight 1 were accused." in lines
+    assert (
+        "- Made at commit 0123456789+changes in 1.0 hours, first examined at 5555555555 and 9876543210, and last at 9876543210."
+        in lines
+    )
     first = "| **bad labels**: labels are bad | epochs 3 | 0.10 (really 0.50) | **labels**, chance (symptom) | 0.75 |"
     assert first in lines and "|  |  | 0.10 (really 0.50) | labels (note) | 0.75 |" in lines
     assert "| **odd**: odd | share 0.5 | 0.10 (really 0.50) | labels | 0.75 |" in lines

@@ -60,7 +60,7 @@ class Bench:
         return self._build / "traces" / fingerprint([case.group, case.name, case.strength])
 
     def run(self, case: Case) -> dict[str, Any]:
-        """Run a case, write its result, and return it."""
+        """Run a case, write its result, and return it; it keeps what the doctor said of an earlier result of it at first."""
         started = time.monotonic()
         folder = self.trace_folder(case)
         shutil.rmtree(folder, ignore_errors=True)
@@ -84,6 +84,8 @@ class Bench:
             "examined_at": versions.get("commit"),
             "seconds": round(time.monotonic() - started, 1),
         }
+        if self.result_path(case).exists():
+            result["first"] = at_first(files.read_object(self.result_path(case)))
         self.results.mkdir(parents=True, exist_ok=True)
         files.write_json(self.result_path(case), result)
         gc.collect()  # Keras models are in circles, and a process makes hundreds of them
@@ -93,7 +95,8 @@ class Bench:
         """Let the doctor look again at a finished case's trace, and write the result anew."""
         result = files.read_object(self.result_path(case))
         commit = versions_and_commit().get("commit")
-        result |= {**describe(case), "findings": examine(self.trace_folder(case)), "examined_at": commit}
+        result |= {**describe(case), "first": at_first(result)}
+        result |= {"findings": examine(self.trace_folder(case)), "examined_at": commit}
         files.write_json(self.result_path(case), result)
         return result
 
@@ -166,6 +169,11 @@ def made_sides(model: ChunkModel) -> dict[str, Made]:
         )
         for side, frame in model.frames.sides().items()
     }
+
+
+def at_first(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what the doctor said of a case when it saw it for the first time, and at which commit that was."""
+    return result.get("first") or {key: result[key] for key in ("findings", "examined_at")}
 
 
 def describe(case: Case) -> dict[str, Any]:

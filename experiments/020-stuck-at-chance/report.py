@@ -29,6 +29,11 @@ def verdict(result: Result) -> str:
     return "named" if CAUSE in weights else "mentioned" if weights else "missed"
 
 
+def at_first(result: Result) -> Result:
+    """Return a result with what the doctor said when it saw the case for the first time."""
+    return {**result, **result.get("first", {})}
+
+
 def accusations(result: Result) -> list[str]:
     """Return the codes of the findings that accuse."""
     return [finding["code"] for finding in result["findings"] if finding["weight"] == CAUSE]
@@ -49,19 +54,23 @@ def summary(results: list[Result], config: dict[str, Any]) -> str:
         lines.append(
             f"- Causes that were {what}: {len({result['name'] for result in found})}, in {len(found)} cases. "
             f"{counts['named']} are named, {counts['mentioned']} only mentioned in a symptom or note, "
-            f"{counts['missed']} missed{': ' + ', '.join(missed) if missed else ''}."
+            f"{counts['missed']} missed{': ' + ', '.join(missed) if missed else ''}. "
+            f"At first sight {sum(verdict(at_first(result)) == 'named' for result in found)} were named."
         )
     healthy = group_of(results, "healthy")
     accused = [title(result) for result in healthy if accusations(result)]
+    accused_first = sum(bool(accusations(at_first(result))) for result in healthy)
     noted = sum(bool(result["findings"]) and not accusations(result) for result in healthy)
     lines.append(
         f"- Healthy runs: {len(healthy)}. {len(accused)} are accused{': ' + ', '.join(accused) if accused else ''}; "
-        f"{noted} have a symptom or a note."
+        f"{noted} have a symptom or a note. At first sight {accused_first} were accused."
     )
     made = commits(result["made_with"].get("commit") for result in results)
     hours = sum(result["seconds"] for result in results) / 3600
     lines.append(
-        f"- Made at commit {made} in {hours:.1f} hours, examined at {commits(result['examined_at'] for result in results)}."
+        f"- Made at commit {made} in {hours:.1f} hours, first examined at "
+        f"{commits(at_first(result)['examined_at'] for result in results)}, and last at "
+        f"{commits(result['examined_at'] for result in results)}."
     )
     return "\n".join(lines) + "\n"
 

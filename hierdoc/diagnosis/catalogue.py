@@ -45,6 +45,11 @@ CATALOGUE: dict[str, Entry] = {
         f"all are the same, which training's frequencies give with {_SURE}",
         "Look at how dev was cut: the end of a sorted table, or a label that stands for a missing one.",
     ),
+    "held-out-lacks-classes": Entry(
+        "the distinct labels of the held-out examples against training's",
+        f"{percent(at.LACKING)} of training's examples are of other classes, and its frequencies make that unlikely ({_SURE})",
+        "Look at how dev was cut: the first or last rows of a sorted table hold some classes only.",
+    ),
     "vectors-not-finite": Entry(
         "NaN and infinite numbers in the vectors",
         _ANY,
@@ -141,7 +146,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "weights-did-not-move": Entry(
         "the change of each trained array",
-        f"none in more than {percent(at.STILL_SHARE)} of the numbers",
+        f"none in more than {percent(at.STILL_SHARE)} of the numbers; or no array to train",
         "Look at trainable flags set after compile, at an optimizer of other variables, at dead units and zero gradients.",
     ),
     "weights-vanished": Entry(
@@ -152,8 +157,10 @@ CATALOGUE: dict[str, Entry] = {
     "held-out-vectors-foreign": Entry(
         "held-out vectors against training's: nearest neighbours, lengths, and the chunk model's classes for both",
         f"the chunk model names documents worse than at fine-tuning ({_SURE}), or {percent(at.PAIRING_GAP)} worse and by few "
-        f"classes; if it was not asked, {percent(at.SEPARATE)} lie nearest to their own side, or {percent(at.OUTSIDE)} are "
-        f"{at.OTHER_LENGTH:g} times as long or short",
+        f"classes, or gives {percent(at.OTHER_ANSWERS)} of the same chunks other classes (a note where an earlier epoch was as good); "
+        f"or {percent(at.LONELY_REGION)} of training's vectors lie where held-out ones are {1 / at.LONELY:g} times as rare, and are "
+        f"named worse than those; if it was not asked, {percent(at.SEPARATE)} lie nearest to their own side, or "
+        f"{percent(at.OUTSIDE)} are {at.OTHER_LENGTH:g} times as long or short",
         "Make both with the same encoder, weights, precision and scaling, after fine-tuning has ended.",
     ),
     "vectors-out-of-scale": Entry(
@@ -172,9 +179,9 @@ CATALOGUE: dict[str, Entry] = {
         "Compare lengths before zip, which ends with the shorter; say aloud what a limit on chunks drops.",
     ),
     "chunks-repeated": Entry(
-        "one vector several times in a document that was made once",
+        "one vector several times in a document that was made once; one for all of a document's chunks when they were made",
         f"a cause from {percent(at.LEFT_OUT)} of the documents on",
-        "Look at the loop that collects a document's vectors: it adds the same one again.",
+        "Look at the loop that collects a document's vectors: it adds the same one again; at the window, whether it moves.",
     ),
     "chunks-dropped": Entry(
         "the chunks that --max-chunks dropped in a run",
@@ -265,6 +272,11 @@ CATALOGUE: dict[str, Entry] = {
         "held-out answers of a model that learned, against a linear classifier on the same vectors",
         f"the model guesses, and is surely ({_SURE}) less than half as good",
         "Predict with the trained model, in the order of the labels; compare one document's answer by hand.",
+    ),
+    "loss-of-another-kind": Entry(
+        "where the document model's loss begins, against ln C, the crossentropy of a fresh softmax",
+        f"{at.OTHER_LOSS:g} times as much or as little; a cause where the model is as `unexplained` says, else a note",
+        "Train with sparse_categorical_crossentropy on label ids, averaged over the batch; look at sample and class weights.",
     ),
     "unexplained": Entry(
         "a document model at chance, or far below its chunks, where no other check speaks",

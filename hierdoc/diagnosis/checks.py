@@ -11,6 +11,7 @@ from hierdoc.diagnosis import (
     held_out,
     label_order,
     labels,
+    loss_kind,
     merging,
     optimisation,
     order,
@@ -27,6 +28,7 @@ CHECKS: dict[str, Callable[[Evidence], Finding | None]] = {
     "labels-out-of-range": labels.labels_out_of_range,
     "one-class-only": labels.one_class_only,
     "held-out-one-class": labels.held_out_one_class,
+    "held-out-lacks-classes": labels.held_out_lacks_classes,
     "vectors-not-finite": vectors.vectors_not_finite,
     "vectors-constant": vectors.vectors_constant,
     "stages-out-of-date": grouping.stages_out_of_date,
@@ -69,6 +71,7 @@ CHECKS: dict[str, Callable[[Evidence], Finding | None]] = {
     "too-few-documents": held_out.too_few_documents,
     "only-memorised": held_out.only_memorised,
     "answers-astray": unexplained.answers_astray,
+    "loss-of-another-kind": loss_kind.loss_of_another_kind,
     "unexplained": unexplained.unexplained,
     "at-chance": predictions.at_chance,
     "below-chunks": predictions.below_chunks,
@@ -81,8 +84,8 @@ CHECKS: dict[str, Callable[[Evidence], Finding | None]] = {
 
 # Causes that can keep a model at chance by themselves. What was only inferred then follows from them.
 TAKES_LEARNING_AWAY = {
-    "labels-out-of-range", "one-class-only", "held-out-one-class", "vectors-not-finite", "vectors-constant",
-    "stages-out-of-date",
+    "labels-out-of-range", "one-class-only", "held-out-one-class", "held-out-lacks-classes", "vectors-not-finite",
+    "vectors-constant", "stages-out-of-date",
     "vectors-never-made", "vectors-of-other-documents", "several-labels", "labels-changed", "held-out-label-order",
     "labels-shuffled", "grouping-lost", "held-out-labels-shuffled", "same-input-several-labels", "sorted-by-label",
     "documents-never-seen", "documents-merged", "classes-without-examples", "weights-not-loaded", "weights-did-not-move",
@@ -96,6 +99,8 @@ _IDENTITIES = {
 }  # fmt: skip
 _NOT_THE_SAME = {"vectors-never-made", "vectors-of-other-documents", "vectors-not-finite", "vectors-constant"}
 EXPLAINED_BY = {
+    "vectors-never-made": {"vectors-not-finite"},
+    "padding-attended": {"answers-by-chance"},  # what chance changes, padding seems to change
     "vectors-not-finite": {"labels-out-of-range"},
     "labels-changed": {"labels-out-of-range", "several-labels", "one-class-only"},
     "labels-shuffled": _IDENTITIES,
@@ -103,12 +108,12 @@ EXPLAINED_BY = {
     "held-out-labels-shuffled": _IDENTITIES | {"held-out-label-order", "labels-shuffled", "held-out-vectors-foreign"},
     "held-out-label-order": _NOT_THE_SAME | {
         "labels-out-of-range", "held-out-vectors-foreign", "weights-did-not-move", "grouping-lost",
-        "classes-without-examples", "held-out-one-class",
+        "classes-without-examples", "held-out-one-class", "held-out-lacks-classes",
     },
     "same-input-several-labels": _NOT_THE_SAME | {"several-labels", "labels-changed", "loss-not-finite"},
     "held-out-vectors-foreign": _NOT_THE_SAME | {
-        "stages-out-of-date", "classes-without-examples", "held-out-one-class", "loss-not-finite", "labels-out-of-range",
-        "documents-merged",
+        "stages-out-of-date", "classes-without-examples", "held-out-one-class", "held-out-lacks-classes",
+        "loss-not-finite", "labels-out-of-range", "documents-merged", "chunks-repeated", "same-input-several-labels",
     },
     "chunks-left-out": {"vectors-of-other-documents", "vectors-never-made", "documents-never-seen", "chunks-repeated"},
     "documents-never-seen": {"vectors-of-other-documents"},
@@ -126,6 +131,7 @@ EXPLAINED_BY = {
     "learning-rate-too-small": TAKES_LEARNING_AWAY,
     "majority-answered": TAKES_LEARNING_AWAY | {"learning-rate-too-large", "learning-rate-too-small"},
     "too-few-documents": TAKES_LEARNING_AWAY | {"learning-rate-too-large", "learning-rate-too-small"},
+    "loss-of-another-kind": TAKES_LEARNING_AWAY | {"learning-rate-too-small"},
     "only-memorised": TAKES_LEARNING_AWAY | {"too-few-documents", "leak", "answers-astray"},
 }  # fmt: skip
 

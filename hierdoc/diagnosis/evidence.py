@@ -174,6 +174,7 @@ class Training:
         finished: whether it came to its end.
         has_trace: whether steps and examples were recorded.
         kept_epoch: whose weights were kept; None for the last one's.
+        trains_nothing: whether trace.json says that no array is trained.
     """
 
     name: str
@@ -193,6 +194,7 @@ class Training:
     held_out: Predictions
     has_trace: bool = True
     kept_epoch: int | None = None
+    trains_nothing: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,19 @@ held-out chunks, and of training as a whole. Only where they were not must the v
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from hierdoc.diagnosis.accuracies import TRAIN_ACCURACY, chunk_rate, held_out_rate, last_reading, rate_of
 from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Vectors
-from hierdoc.diagnosis.findings import CAUSE, MEASURED, Finding, percent
+from hierdoc.diagnosis.findings import CAUSE, MEASURED, NOTE, Finding, percent
 from hierdoc.diagnosis.pairing import OTHER_FREQUENCIES, VECTORS, answers_elsewhere, broken_pairs
 from hierdoc.diagnosis.pairs import held_out_features, training_features
 from hierdoc.diagnosis.probes import own_side
 from hierdoc.diagnosis.renaming import find_renaming
 from hierdoc.diagnosis.statistics import Rate, at_least
+from hierdoc.diagnosis.strays import answered_otherwise, may_be_an_earlier_epochs, region_of_training_only
 from hierdoc.diagnosis.thresholds import (
     AT_CHANCE,
     FEWEST_TO_COMPARE,
@@ -31,13 +34,18 @@ from hierdoc.diagnosis.thresholds import (
 def held_out_vectors_foreign(evidence: Evidence) -> Finding | None:
     """Held-out and training vectors of two kinds: another encoder's, or another scale."""
     lines = _worse_than_at_finetuning(evidence) or _named_elsewhere(evidence) or _of_other_length(evidence)
+    lines = [*lines, *region_of_training_only(evidence)]
     broken = broken_pairs(evidence)
     if broken is not None and broken.part == VECTORS:
         lines = [*lines, *broken.lines]
     if not lines and not _are_its_own(evidence):
         lines = _apart(evidence)
-    title = "Held-out and training vectors are of two kinds"
-    return Finding("held-out-vectors-foreign", title, lines, CAUSE, MEASURED) if lines else None
+    title, weight = "Held-out and training vectors are of two kinds", CAUSE
+    if not lines and (pairs := _same_chunks(evidence)) is not None:
+        lines = answered_otherwise(pairs.before, pairs.stored, pairs.owners)
+        title = "The vectors are not what the chunk model made of these chunks at fine-tuning"
+        weight = NOTE if evidence.chunks is not None and may_be_an_earlier_epochs(evidence.chunks) else CAUSE
+    return Finding("held-out-vectors-foreign", title, lines, weight, MEASURED) if lines else None
 
 
 def _of_other_length(evidence: Evidence) -> list[str]:
@@ -76,8 +84,8 @@ def _worse_than_at_finetuning(evidence: Evidence) -> list[str]:
     pairs = _same_chunks(evidence)
     if pairs is None:
         return []
-    before, stored, owners = pairs
-    lost, gained, num = _by_document(before, stored, owners)
+    before, stored = pairs.before == pairs.labels, pairs.stored == pairs.labels
+    lost, gained, num = _by_document(before, stored, pairs.owners)
     if at_least(lost, lost + gained, 0.5) >= SIGNIFICANT:
         return []
     return [
@@ -94,8 +102,23 @@ def _by_document(before: np.ndarray, stored: np.ndarray, owners: np.ndarray) -> 
     return int((change < 0).sum()), int((change > 0).sum()), len(names)
 
 
-def _same_chunks(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Return (right at fine-tuning, right by the stored vector, document) of each held-out chunk that is known on both sides.
+@dataclass(frozen=True)
+class SameChunks:
+    """M held-out chunks that were classified at fine-tuning, and by their stored vectors.
+
+    Attributes:
+        before, stored, labels: int64 (M,), the classes given then, by the vectors, and the right ones.
+        owners: str (M,), the documents.
+    """
+
+    before: np.ndarray
+    stored: np.ndarray
+    labels: np.ndarray
+    owners: np.ndarray
+
+
+def _same_chunks(evidence: Evidence) -> SameChunks | None:
+    """Return the held-out chunks that are known on both sides.
 
     They are matched by document and order; without ids by order alone, if both have the same labels, and not sorted.
     """
@@ -125,8 +148,8 @@ def _same_chunks(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray
     one, other = one[known], other[known]
     if not len(one):
         return None
-    labels = answers.label_ids[one]
-    return answers.predicted[one] == labels, made.predicted[other] == labels, made.doc_ids[other].astype(str)
+    owners = made.doc_ids[other].astype(str)
+    return SameChunks(answers.predicted[one], made.predicted[other], answers.label_ids[one], owners)
 
 
 def _in_order(made: Vectors) -> Vectors:
@@ -170,7 +193,7 @@ def _are_its_own(evidence: Evidence) -> bool:
         return False
     pairs = _same_chunks(evidence)
     if pairs is not None:
-        lost, gained, _ = _by_document(*pairs)
+        lost, gained, _ = _by_document(pairs.before == pairs.labels, pairs.stored == pairs.labels, pairs.owners)
         same = at_least(lost, lost + gained, 0.5) > AT_CHANCE
     else:
         same = stored.below(rate.accuracy) > AT_CHANCE

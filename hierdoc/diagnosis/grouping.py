@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Ragged, Training
+from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Ragged, Training, Vectors
 from hierdoc.diagnosis.findings import CAUSE, NOTE, Finding, few, share
 from hierdoc.diagnosis.identity import NONE, Placed, placed_held_out, placed_training
 from hierdoc.diagnosis.thresholds import ANY_FOREIGN, FEWEST_TO_COMPARE, LEFT_OUT, OUT_OF_ORDER, SAME_BUT_CHANGED
@@ -234,6 +234,16 @@ def chunks_repeated(evidence: Evidence) -> Finding | None:
                 f"{of}: {share(len(repeated), len(hashes), 'documents')} hold a vector more often than it was made"
             )
             worst = max(worst, len(repeated) / len(hashes))
+    for of, made in _made_sides(evidence):
+        names, docs = np.unique(made.doc_ids.astype(str), return_inverse=True)
+        several = np.bincount(docs) > 1
+        pairs, times = np.unique(np.stack([docs.astype(np.uint64), made.hashes]), axis=1, return_counts=True)
+        alike = several & (np.bincount(pairs[0].astype(np.int64), minlength=len(names)) == 1)
+        noted_again = np.gcd.reduce(times) > 1  # all of them so many times
+        if alike.any() and not noted_again:
+            num_alike, num = int(alike.sum()), int(several.sum())
+            lines.append(f"{of}: {share(num_alike, num, 'documents of several chunks')} were made of one vector, repeated")
+            worst = max(worst, num_alike / num)
     if not lines:
         return None
     return Finding(
@@ -250,3 +260,12 @@ def _both_sides(evidence: Evidence) -> list[tuple[str, Ragged, Placed]]:
         ("held-out", evidence.documents.held_out.hashes, placed_held_out(evidence)),
     ]
     return [(name, hashes, placed) for name, hashes, placed in sides if placed is not None]
+
+
+def _made_sides(evidence: Evidence) -> list[tuple[str, Vectors]]:
+    """Return (name, vectors) of both sides as far as they were noted when they were made, those whose document is known."""
+    if evidence.made is None:
+        return []
+    sides = [("training", evidence.made.train), ("held-out", evidence.made.held_out)]
+    known = [(of, made.of(np.asarray([doc is not None for doc in made.doc_ids], bool))) for of, made in sides]
+    return [(of, made) for of, made in known if len(made)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from hierdoc.diagnosis.accuracies import train_labels
@@ -10,7 +12,7 @@ from hierdoc.diagnosis.findings import CAUSE, NOTE, Finding, few, percent, share
 from hierdoc.diagnosis.identity import placed_held_out, placed_training
 from hierdoc.diagnosis.merging import documents_merged
 from hierdoc.diagnosis.renaming import renaming_of
-from hierdoc.diagnosis.thresholds import SAME_INPUT_BOUND, SIGNIFICANT, SOME_DOCUMENTS, UNSEEN_SHARE
+from hierdoc.diagnosis.thresholds import LACKING, SAME_INPUT_BOUND, SIGNIFICANT, SOME_DOCUMENTS, UNSEEN_SHARE
 
 
 def labels_out_of_range(evidence: Evidence) -> Finding | None:
@@ -42,22 +44,59 @@ def one_class_only(evidence: Evidence) -> Finding | None:
 def held_out_one_class(evidence: Evidence) -> Finding | None:
     """All held-out labels are one class, where training's frequencies make that all but impossible."""
     for training in evidence.trainings:
-        known = training.held_out.label_ids != UNKNOWN
-        held_out, doc_ids = training.held_out.label_ids[known], training.held_out.doc_ids[known]
-        labels = train_labels(training)
-        if len(held_out) < 2 or not len(labels) or (held_out != held_out[0]).any():
-            continue
-        are_known = all(doc_id is not None for doc_id in doc_ids)
-        if training.kind == "chunks" and not are_known:
-            continue  # they may all be of one document
-        frequency = float((labels == held_out[0]).mean())
-        if frequency ** (len(set(doc_ids)) if are_known else len(held_out)) < SIGNIFICANT:
+        lacking = _lacking(training)
+        if lacking is not None and len(lacking.present) == 1:
             line = (
-                f"{training.name}: all {len(held_out):,} held-out examples have label {held_out[0]}, which "
-                f"{percent(frequency)} of the training examples have"
+                f"{training.name}: all {lacking.num:,} held-out examples have label {lacking.present[0]}, which "
+                f"{percent(1 - lacking.frequency)} of the training examples have"
             )
             return Finding("held-out-one-class", "Every held-out example has the same label", [line])
     return None
+
+
+def held_out_lacks_classes(evidence: Evidence) -> Finding | None:
+    """Held-out labels are of some classes only, where training's frequencies make that all but impossible."""
+    for training in evidence.trainings:
+        lacking = _lacking(training)
+        if lacking is not None and len(lacking.present) > 1 and lacking.frequency >= LACKING:
+            line = (
+                f"{training.name}: the {lacking.num:,} held-out examples are of {len(lacking.present)} classes "
+                f"({few(lacking.present)}); {percent(lacking.frequency)} of the training examples are of others"
+            )
+            return Finding("held-out-lacks-classes", "Held-out examples are of some classes only", [line])
+    return None
+
+
+@dataclass(frozen=True)
+class _Lacking:
+    """Classes of training that the held-out examples surely do not lack by chance.
+
+    Attributes:
+        present: the classes that are held out.
+        frequency: the share of training's examples that are of others.
+        num: of held-out examples.
+    """
+
+    present: list[int]
+    frequency: float
+    num: int
+
+
+def _lacking(training: Training) -> _Lacking | None:
+    known = training.held_out.label_ids != UNKNOWN
+    held_out, doc_ids = training.held_out.label_ids[known], training.held_out.doc_ids[known]
+    labels = train_labels(training)
+    if len(held_out) < 2 or not len(labels):
+        return None
+    are_known = all(doc_id is not None for doc_id in doc_ids)
+    if training.kind == "chunks" and not are_known:
+        return None  # they may all be of one document
+    present = np.unique(held_out)
+    frequency = float((~np.isin(labels, present)).mean())
+    num_documents = len(set(doc_ids)) if are_known else len(held_out)
+    if (1 - frequency) ** num_documents >= SIGNIFICANT:
+        return None
+    return _Lacking(present.tolist(), frequency, len(held_out))
 
 
 def classes_without_examples(evidence: Evidence) -> Finding | None:

@@ -107,6 +107,9 @@ def loss_not_finite(evidence: Evidence) -> Finding | None:
 def weights_did_not_move(evidence: Evidence) -> Finding | None:
     """Weights that are the same after training as before, all or most of them."""
     for training in evidence.trainings:
+        if training.trains_nothing and len(training.steps):
+            line = f"{training.name}: the model had no weight to train in {len(training.steps):,} steps"
+            return Finding("weights-did-not-move", "No weight is trained", [line])
         movement = movement_of(training)
         if movement is None or len(training.steps) == 0 or movement.still <= STILL_SHARE * movement.numbers:
             continue

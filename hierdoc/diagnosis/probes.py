@@ -9,6 +9,7 @@ from hierdoc.diagnosis.statistics import shares, standing
 FOLDS = 5
 SHRINKAGE = 0.1  # of the mean variance, added to each: the classifier then also works with few documents
 MOST_VECTORS = 20_000  # are looked at for a document's coherence; drawn, so that no corpus is too large
+REGIONS = 8  # in which vectors are counted: more than two kinds of them need, and each large enough to count in
 MOST_TO_COMPARE = 1_000  # on each side where every vector is compared with every other
 
 
@@ -103,3 +104,24 @@ def own_side(one: np.ndarray, other: np.ndarray) -> tuple[float, int]:
     np.fill_diagonal(distances, np.inf)
     own = (distances.argmin(axis=1) < size) == (np.arange(2 * size) < size)
     return float(min(own[:size].mean(), own[size:].mean())), size
+
+
+def lonely_region(one: np.ndarray, other: np.ndarray, rarer: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return which vectors of each side, bool (M,) and (N,), lie where `other` is rarer than `one` by a factor `rarer`.
+
+    The places are the regions of k-means on both.
+
+    Args:
+        one, other: (M, K) and (N, K), finite.
+        rarer: below 1.
+    """
+    from sklearn.cluster import KMeans
+
+    rng = np.random.default_rng(0)
+    drawn = [side[rng.permutation(len(side))[:MOST_VECTORS]] for side in (one, other)]
+    both = np.concatenate(drawn).astype(np.float64)
+    regions = KMeans(min(REGIONS, len(np.unique(both, axis=0))), n_init=4, random_state=0).fit(both)
+    places = [regions.predict(side.astype(np.float64)) for side in (one, other)]
+    held = [np.bincount(place, minlength=regions.n_clusters) / len(place) for place in places]
+    lonely = held[1] <= rarer * held[0]
+    return lonely[places[0]], lonely[places[1]]

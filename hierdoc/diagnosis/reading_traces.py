@@ -85,6 +85,7 @@ def training_of(name: str, trace: Trace) -> Training:
         examples=examples_of(trace.examples),
         steps=_steps_of(trace.steps, trace.examples),
         held_out=predictions_of(trace.dev, "dev"),
+        trains_nothing=facts.get("weights") == [],
     )
 
 

@@ -16,6 +16,7 @@ def to_probs(outputs: Any) -> np.ndarray:
     """Return probabilities, float32 (B, C), of what a model puts out: (B, C), or (B, 1) for the second of two classes.
 
     Rows that do not sum to 1 are logits and go through softmax, single numbers outside 0 to 1 through the logistic function.
+    Where all of them lie between 0 and 1 they are no logits, but some other function's (sigmoids), and stay as they are.
     """
     array = np.asarray(outputs, np.float64)
     array = array.reshape(len(array), -1)
@@ -24,7 +25,8 @@ def to_probs(outputs: Any) -> np.ndarray:
         second = array if ((known >= 0) & (known <= 1)).all() else 1 / (1 + np.exp(-np.clip(array, -500, 500)))
         return np.hstack([1 - second, second]).astype(np.float32)
     known = array[np.isfinite(array).all(axis=1)]
-    if (known >= 0).all() and np.allclose(known.sum(axis=1), 1, atol=1e-2):  # of bfloat16's, say
+    sums_to_1 = np.allclose(known.sum(axis=1), 1, atol=1e-2)  # of bfloat16's, say
+    if (known >= 0).all() and (sums_to_1 or ((known <= 1).all() and known.any())):
         return array.astype(np.float32)
     with np.errstate(invalid="ignore"):  # inf - inf is what the model has earned
         raised = np.exp(array - array.max(axis=1, keepdims=True))

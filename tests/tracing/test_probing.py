@@ -114,6 +114,8 @@ def test_logits_become_probabilities_and_probabilities_stay():
     half = softmax(logits).astype(np.float16)  # sums to 1 within 1e-3
     assert (to_probs(half) == half.astype(np.float32)).all()
     assert to_probs(np.zeros((2, 4))).tolist() == [[0.25] * 4] * 2  # logits: an untrained output
+    sigmoids = np.array([[0.9, 0.1, 0.8], [0.0, 0.2, 0.1]])
+    assert (to_probs(sigmoids) == sigmoids.astype(np.float32)).all()
     big = to_probs(np.array([[1000.0, 0.0], [0.0, -1000.0]]))
     assert big.tolist() == [[1, 0], [1, 0]]
 

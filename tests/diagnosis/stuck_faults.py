@@ -1,0 +1,30 @@
+"""Faults that experiments/020-stuck-at-chance injected, and that the doctor missed there at first."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.diagnosis.faults import Fault, at
+from tests.diagnosis.simulation import Simulation
+
+
+@at("vectors")
+def same_window(sim: Simulation, strength: float) -> None:
+    for doc in np.flatnonzero(sim.rng.random(len(sim.labels)) < strength):
+        rows = np.flatnonzero(sim.owners == doc)
+        sim.vectors[rows] = sim.vectors[rows[0]]
+
+
+@at("vectors")
+def another_encoders_for_some_chunks_of_train(sim: Simulation, strength: float) -> None:
+    rows = np.flatnonzero(sim.in_train() & (sim.rng.random(len(sim.owners)) < strength))
+    turn = np.linalg.qr(sim.rng.standard_normal((sim.vectors.shape[1],) * 2))[0]
+    sim.vectors[rows] = sim.vectors[rows] @ turn + 2 * sim.vectors.std()
+
+
+STUCK = {
+    "same window": Fault(same_window, {"chunks-repeated"}),
+    "another encoder's for some chunks of train": Fault(
+        another_encoders_for_some_chunks_of_train, {"held-out-vectors-foreign"}, strengths=(0.6, 0.3)
+    ),
+}
