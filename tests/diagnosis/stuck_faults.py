@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.compute as pc
 
+from hierdoc.tracing.files import Trace
 from tests.diagnosis.faults import Fault, at
 from tests.diagnosis.simulation import Simulation
 
@@ -22,7 +24,24 @@ def another_encoders_for_some_chunks_of_train(sim: Simulation, strength: float) 
     sim.vectors[rows] = sim.vectors[rows] @ turn + 2 * sim.vectors.std()
 
 
+@at("traces")
+def nothing_to_train(sim: Simulation, strength: float) -> None:
+    sim.traces["head"].facts["weights"] = []
+
+
+def first_rows_of_dev(sim: Simulation, now: str, strength: float) -> None:
+    if now == "traces":
+        trace = sim.traces["head"]
+        first = max(1, round((1 - strength) * sim.world.num_classes))
+        dev = trace.dev.filter(pc.less(trace.dev["label_id"], first))
+        sim.traces["head"] = Trace(trace.facts, trace.examples, trace.steps, trace.made, dev)
+
+
 STUCK = {
+    "nothing to train": Fault(nothing_to_train, {"weights-did-not-move"}),
+    "first rows of dev": Fault(
+        first_rows_of_dev, {"held-out-lacks-classes", "held-out-one-class"}, strengths=(1.0, 0.5)
+    ),
     "same window": Fault(same_window, {"chunks-repeated"}),
     "another encoder's for some chunks of train": Fault(
         another_encoders_for_some_chunks_of_train, {"held-out-vectors-foreign"}, strengths=(0.6, 0.3)
