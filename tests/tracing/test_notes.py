@@ -1,0 +1,28 @@
+"""What a loop of one's own tells of its steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from hierdoc.diagnosis.diagnosing import diagnose
+from hierdoc.diagnosis.reading_traces import evidence_of
+from hierdoc.trace import Recorder
+from hierdoc.tracing.files import read_trace
+
+IDS = np.array([[101, 7, 8, 102, 0, 0], [101, 9, 102, 0, 0, 0]])
+
+
+def test_a_step_that_is_told_of_no_mask_does_not_say_that_the_model_was_given_none(tmp_path: Path):
+    recorder = Recorder(tmp_path, "chunks", 2)
+    recorder.step(0.7, label_ids=[0, 1], token_ids=IDS)
+    recorder.step(0.6, label_ids=[0, 1], token_ids=IDS, mask=IDS != 0)
+    for _ in recorder.watch([(IDS, [0, 1])]):
+        recorder.step(0.5)  # a watched batch is all that the model is given
+    recorder.save()
+    trace = read_trace(tmp_path)
+    assert trace.steps["mask_given"].to_pylist() == [None, True, False]
+    found = diagnose("steps", evidence_of({"chunks": trace}))
+    lines = [line for finding in found.causes if finding.code == "padding-attended" for line in finding.evidence]
+    assert lines == ["chunks: 1 of 3 steps (33 %) hold padding and give the model no mask"]
