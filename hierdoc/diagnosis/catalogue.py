@@ -52,7 +52,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "vectors-constant": Entry(
         "the spread of the vectors, and how many are one and the same",
-        f"spread below {at.CONSTANT_SPREAD:g} of their size, or more than {percent(at.SAME_VECTOR_SHARE)} the same",
+        f"spread below {at.CONSTANT_SPREAD:g} of their size, or more than {percent(at.SAME_VECTOR_SHARE)} the same; a note "
+        f"where {percent(at.AS_MANY)} as many chunks are equal and their documents hold others",
         "Look at which tensor is taken as the vector, and whether the encoder sees different texts.",
     ),
     "stages-out-of-date": Entry(
@@ -111,7 +112,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "same-input-several-labels": Entry(
         "equal inputs with different labels",
-        f"no model could be right on more than {percent(at.SAME_INPUT_BOUND)} of the training examples",
+        f"no model could be right on more than {percent(at.SAME_INPUT_BOUND)} of the training documents, which have all their "
+        f"chunks; {percent(at.SAME_CHUNK_BOUND)} of the chunks where their documents are not known",
         "Look at the inputs that are equal: an empty text, a header, a row that was repeated, labels that were shuffled.",
     ),
     "classes-without-examples": Entry(
