@@ -133,7 +133,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "documents-never-seen": Entry(
         "the documents in any step against all that there are",
-        f"a cause above {percent(at.NEVER_SEEN)} of them",
+        f"a cause above {percent(at.NEVER_SEEN)} of them, unless they are drawn with replacement and chance leaves as many",
         "steps_per_epoch must be ceil(documents / batch size); let the generator go on where it was.",
     ),
     "weights-not-loaded": Entry(

@@ -50,6 +50,7 @@ DROPPED = 0.5  # of the chunks of a run: --max-chunks is somebody's choice, and 
 # Order
 SORTED = 0.2  # of the way from what shuffling gives to "each batch and its next hold one class"
 NEVER_SEEN = 0.05  # of the documents: a last batch that is dropped is less
+REPEATED = 0.1  # of an epoch's examples come again in it, where they are drawn with replacement: a third do
 FEWEST_BATCHES = 8  # in an epoch, before an order can be told from a chance one
 
 # Optimisation
