@@ -123,7 +123,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "accuracy-misread": Entry(
         "the held-out accuracy that was shown after the last epoch against that of the held-out answers",
-        f"surely ({_SURE}) and by {at.SHOWN_APART:g} apart; a cause where it is how often class 0 is answered, else a note",
+        f"surely ({_SURE}) and by {at.SHOWN_APART:g} apart; a cause where it is how often class 0 is answered, "
+        f"or {percent(at.FAR_FROM_SHOWN)} above the answers, or in no epoch nearer than that below them; else a note",
         "Name the metric: sparse_categorical_accuracy for label ids, categorical_accuracy for one-hot rows, not `acc`.",
     ),
     "sorted-by-label": Entry(
@@ -264,7 +265,7 @@ CATALOGUE: dict[str, Entry] = {
         "Stop earlier and shrink the head; make training's vectors by an encoder that has not seen their chunks.",
     ),
     "answers-astray": Entry(
-        "held-out answers of a model that learned, against a linear classifier on the same vectors",
+        "held-out answers of a model that learned, against a linear classifier on the same vectors, and against what was shown",
         f"the model guesses, and is surely ({_SURE}) less than half as good",
         "Predict with the trained model, in the order of the labels; compare one document's answer by hand.",
     ),

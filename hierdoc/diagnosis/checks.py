@@ -117,7 +117,8 @@ EXPLAINED_BY = {
     "softmax-twice": {"several-labels", "labels-changed", "learning-rate-too-large"},
     "classes-without-examples": {"one-class-only", "documents-never-seen"},
     "sorted-by-label": {"several-labels"},
-    "answers-astray": TAKES_LEARNING_AWAY,
+    "accuracy-misread": {"answers-astray"},
+    "answers-astray": TAKES_LEARNING_AWAY - {"accuracy-misread"},
     "weights-did-not-move": {"loss-not-finite", "labels-out-of-range", "vectors-not-finite", "vectors-out-of-scale"},
     "loss-not-finite": {
         "labels-out-of-range", "vectors-not-finite", "vectors-out-of-scale", "learning-rate-too-large",

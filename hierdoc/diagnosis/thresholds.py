@@ -85,6 +85,7 @@ FEWEST_OTHERS = 10  # held-out documents of other classes, before answering the 
 IMBALANCE = 2.0  # times 1/C: a majority class below that is no imbalance
 FAR_BELOW_CHUNKS = 0.2  # below the chunk model's accuracy: a document's answer should be above its chunks'
 SHOWN_APART = 0.1  # a shown accuracy nearer than this is of a somewhat other set of documents
+FAR_FROM_SHOWN = 0.2  # likewise for a cause; weights put back, and other documents of one kind, make less
 ONE_ANSWER = 0.01  # how near it must be to the share of one class's answers to be a count of them
 EMPTY_SHARE = 0.2  # of the examples without any token or chunk
 UNKNOWN_SHARE = 0.3  # of the tokens [UNK]: `chunk` warns from a twentieth on

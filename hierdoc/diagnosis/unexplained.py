@@ -16,34 +16,41 @@ from hierdoc.diagnosis.findings import CAUSE, INFERRED, MEASURED, Finding, perce
 from hierdoc.diagnosis.losses import course_of, learned, still_falling
 from hierdoc.diagnosis.pairs import Features, held_out_features, training_features, transfer
 from hierdoc.diagnosis.predictions import below_chunks
+from hierdoc.diagnosis.shown import shown_rate
 from hierdoc.diagnosis.statistics import Rate
 from hierdoc.diagnosis.thresholds import FEWEST_STEPS, HALF_LEARNED, SIGNIFICANT
 
 
 def answers_astray(evidence: Evidence) -> Finding | None:
-    """A document model that learned, and whose held-out answers are guesses where its vectors tell the classes."""
+    """A document model that learned, and whose held-out answers are guesses where more was possible, or was shown while it trained."""
     training, rate = evidence.documents, held_out_rate(evidence.documents)
-    possible = _possible(evidence)
     course = course_of(training) if training is not None else None
-    if training is None or rate is None or possible is None or course is None:
+    if training is None or rate is None or course is None or not is_at_chance(evidence, training):
         return None
     if course.last > HALF_LEARNED * label_entropy(training):
         return None
     guess = chance(evidence, training)
-    if not is_at_chance(evidence, training) or not is_far_below(rate, guess, possible.accuracy):
-        return None
     lines = [
-        f"document model: {percent(rate.accuracy)}, guessing {percent(guess)}, though its training loss fell",
-        f"a linear classifier that learned the same vectors is right on {percent(possible.accuracy)} of the same documents",
+        f"{what} {percent(possible.accuracy)} of {possible.source}"
+        for what, possible in (
+            ("a linear classifier that learned the same vectors is right on", _possible(evidence)),
+            ("after the last epoch it was shown to be right on", shown_rate(evidence, training)),
+        )
+        if possible is not None
+        and possible.above(guess) < SIGNIFICANT
+        and is_far_below(rate, guess, possible.accuracy)
     ]
+    if not lines:
+        return None
+    first = f"document model: {percent(rate.accuracy)}, guessing {percent(guess)}, though its training loss fell"
     title = "The held-out answers are not those of the model that learned"
-    return Finding("answers-astray", title, lines, CAUSE, MEASURED)
+    return Finding("answers-astray", title, [first, *lines], CAUSE, MEASURED)
 
 
 def _possible(evidence: Evidence) -> Rate | None:
     """Return what a linear classifier on training's vectors reaches on the held-out ones."""
     transferred = transfer(evidence)
-    return None if transferred is None else rate_of(transferred[0] == transferred[1], None, "vectors")
+    return None if transferred is None else rate_of(transferred[0] == transferred[1], None, "the same documents")
 
 
 def unexplained(evidence: Evidence) -> Finding | None:

@@ -1,0 +1,48 @@
+"""The fourth group of faults: what a hostile reader broke in a loop of their own, as far as the doctor missed it at first."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.diagnosis.faults import LONG, Fault
+from tests.diagnosis.simulation import Simulation
+
+ONLY_HEAD = {"notes_vectors": False, "notes_chunks": False}
+
+
+def held_out_accuracy(sim: Simulation) -> float:
+    docs = np.arange(sim.num_train, len(sim.labels))
+    return float((sim.head_net.answers(sim.features(docs)).argmax(axis=1) == sim.head_labels[docs]).mean())
+
+
+def another_model_answers(sim: Simulation, now: str, strength: float) -> None:
+    """What was shown is of the model that was trained; the weights that answer are another's, or those of the beginning."""
+    if now == "held out":
+        sim.head_log.readings[-1]["val_accuracy"] = held_out_accuracy(sim)
+        for name, array in sim.head_net.arrays.items():
+            fresh = sim.rng.standard_normal(array.shape)
+            sim.head_net.arrays[name] = fresh if strength == 1 else sim.head_net.before[name].copy()
+
+
+def accuracy_of_all_pairs(sim: Simulation, now: str, strength: float) -> None:
+    """Labels (B, 1) against answers (B,): each with each, of all documents or of each batch of 16."""
+    if now == "held out":
+        docs = np.arange(sim.num_train, len(sim.labels))
+        answered, size = sim.head_net.answers(sim.features(docs)).argmax(axis=1), len(docs) if strength == 1 else 16
+        parts = [slice(begin, begin + size) for begin in range(0, len(docs), size)]
+        same = [answered[part][:, None] == sim.head_labels[docs][part][None] for part in parts]
+        for reading in sim.head_log.readings:
+            reading["val_accuracy"] = float(np.mean([part.mean() for part in same]))
+
+
+FOURTH: dict[str, Fault] = {
+    "another model answers": Fault(
+        another_model_answers,
+        # of few and well separated classes, any model's answers are nearly a renaming
+        {"answers-astray", "weights-did-not-move", "held-out-label-order"},
+        LONG | ONLY_HEAD | {"num_held_out": 80},
+    ),
+    "accuracy of all pairs": Fault(
+        accuracy_of_all_pairs, {"accuracy-misread"}, LONG | {"num_held_out": 160, "separation": 2.0}
+    ),
+}
