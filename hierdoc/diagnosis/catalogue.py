@@ -89,7 +89,7 @@ CATALOGUE: dict[str, Entry] = {
         "Look labels up by doc_id, never by position in another table.",
     ),
     "held-out-label-order": Entry(
-        "held-out labels against those noted, or against predictions, under one renaming of the classes",
+        "held-out labels against those noted, or against predictions (of a linear classifier, then the models'), under one renaming",
         f"a renaming found on one half of the documents gains on the other ({_SURE}) and leads to "
         f"{percent(at.RENAMED_RIGHT)} of what the vectors give",
         "Make the table of classes once, from train, and use it for dev and test too.",

@@ -56,9 +56,8 @@ def _by_predictions(evidence: Evidence) -> Finding | None:
                 "called so in the held-out labels: "
                 + few([f"{old} is {new}" for old, new in sorted(found.table.items())], 5),
             ]
-            return Finding(
-                "held-out-label-order", "Held-out labels name the classes in another order", lines, directness=MEASURED
-            )
+            title = "Held-out labels and answers name the classes in two orders"
+            return Finding("held-out-label-order", title, lines, directness=MEASURED)
     return None
 
 
@@ -78,7 +77,7 @@ def _sources(evidence: Evidence) -> list[tuple[str, np.ndarray, np.ndarray]]:
     features, transferred, found = training_features(evidence), transfer(evidence), []
     is_sound = features is not None and features.probe.above(features.chance) < SIGNIFICANT
     if is_sound and transferred is not None:  # needs no trained head, whose answers may be wrong for other reasons
-        return [("a linear classifier on the vectors", *transferred)]
+        found.append(("a linear classifier on the vectors", *transferred))
     for training in reversed(evidence.trainings):
         doubtful = training.kind == "documents" and features is not None and not is_sound
         if len(training.held_out) and learned(training) and not doubtful:

@@ -6,6 +6,7 @@ import numpy as np
 
 from tests.diagnosis.faults import LONG, Fault
 from tests.diagnosis.simulation import Simulation
+from tests.diagnosis.third_faults import columns_of_the_answers_reversed
 
 ONLY_HEAD = {"notes_vectors": False, "notes_chunks": False}
 
@@ -36,6 +37,9 @@ def accuracy_of_all_pairs(sim: Simulation, now: str, strength: float) -> None:
 
 
 FOURTH: dict[str, Fault] = {
+    "columns of the answers exchanged": Fault(
+        columns_of_the_answers_reversed, {"held-out-label-order"}, LONG | {"num_held_out": 160, "separation": 2.0}
+    ),
     "another model answers": Fault(
         another_model_answers,
         # of few and well separated classes, any model's answers are nearly a renaming
