@@ -270,7 +270,7 @@ CATALOGUE: dict[str, Entry] = {
         "Predict with the trained model, in the order of the labels; compare one document's answer by hand.",
     ),
     "unexplained": Entry(
-        "a document model at chance, or far below its chunks, where no other check speaks",
+        "a document model at chance, or far below its chunks or, with a loss that did not fall, its vectors; where no other check speaks",
         f"surely ({_SURE}) below, after {at.FEWEST_STEPS} steps and more, with a loss that is not still falling",
         "Look at the part that is named; the reasons say why it must be there.",
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.diagnosis.faults import LONG, Fault
+from tests.diagnosis.faults import LONG, Fault, at
 from tests.diagnosis.simulation import Simulation
 from tests.diagnosis.third_faults import columns_of_the_answers_reversed
 
@@ -36,6 +36,34 @@ def accuracy_of_all_pairs(sim: Simulation, now: str, strength: float) -> None:
             reading["val_accuracy"] = float(np.mean([part.mean() for part in same]))
 
 
+@at("head training")
+def all_but_nothing_of_the_labels(sim: Simulation, strength: float) -> None:
+    """Targets smoothed until next to nothing is left of them: the loss can't fall."""
+    whole, share = sim.head_net._step, 0.0 if strength == 1 else 0.003
+
+    def step(inputs: np.ndarray, labels: np.ndarray, rate: float, weights: np.ndarray | None) -> float:
+        drawn = sim.rng.integers(0, sim.world.num_classes, len(labels))
+        return whole(inputs, np.where(sim.rng.random(len(labels)) < share, labels, drawn), rate, weights)
+
+    sim.head_net._step = step
+
+
+def starts_anew(sim: Simulation, now: str, strength: float) -> None:
+    """The model is built in the loop over epochs: each epoch, or each third one, begins with fresh weights."""
+    if now != "head training":
+        return
+    whole = sim._head_batches
+    sim.head_rate *= 0.1
+
+    def batches(epoch: int) -> list[np.ndarray]:
+        if strength == 1 or epoch % 3 == 0:
+            for name, array in sim.head_net.before.items():
+                sim.head_net.arrays[name] = sim.rng.permutation(array.reshape(-1)).reshape(array.shape)
+        return whole(epoch)
+
+    sim._head_batches = batches
+
+
 FOURTH: dict[str, Fault] = {
     "columns of the answers exchanged": Fault(
         columns_of_the_answers_reversed, {"held-out-label-order"}, LONG | {"num_held_out": 160, "separation": 2.0}
@@ -49,4 +77,8 @@ FOURTH: dict[str, Fault] = {
     "accuracy of all pairs": Fault(
         accuracy_of_all_pairs, {"accuracy-misread"}, LONG | {"num_held_out": 160, "separation": 2.0}
     ),
+    "all but nothing of the labels": Fault(
+        all_but_nothing_of_the_labels, {"unexplained"}, LONG | ONLY_HEAD | {"num_held_out": 80, "num_classes": 5}
+    ),
+    "starts anew": Fault(starts_anew, {"unexplained"}, LONG | {"num_held_out": 80, "num_classes": 5}),
 }
