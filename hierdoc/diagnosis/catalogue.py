@@ -94,6 +94,12 @@ CATALOGUE: dict[str, Entry] = {
         f"{percent(at.RENAMED_RIGHT)} of what the vectors give",
         "Make the table of classes once, from train, and use it for dev and test too.",
     ),
+    "held-out-labels-shifted": Entry(
+        "held-out labels against the answers at other places of the held-out table",
+        f"one shift of all labels, their order turned round, or a shift by one from a document on, gains ({_SURE}, times all that "
+        f"are tried) and leads to {percent(at.RENAMED_RIGHT)} of what the vectors give",
+        "Look for a header line taken for a row, a row that one of two tables lost, a sort that only one of them saw.",
+    ),
     "labels-shuffled": Entry(
         "the chunk model's classes for the vectors learned from, or a linear classifier on them, against the labels learned",
         f"{percent(at.PAIRING_GAP)} below the chunk model's held-out accuracy, or no better than guessing ({_SURE}), while "

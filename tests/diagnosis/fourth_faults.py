@@ -64,6 +64,19 @@ def starts_anew(sim: Simulation, now: str, strength: float) -> None:
     sim._head_batches = batches
 
 
+def held_out_labels_a_place_off(sim: Simulation, now: str, strength: float) -> None:
+    """Everywhere alike, from the beginning: all of them by three places, or by one from a document on."""
+    if now == "data":
+        begin, places = (0, 3) if strength == 1 else (sim.world.num_held_out // 4, 1)
+        part = slice(sim.num_train + begin, None)
+        sim.labels[part] = np.roll(sim.labels[part], places)
+
+
+def held_out_labels_turned_round(sim: Simulation, now: str, strength: float) -> None:
+    if now == "data":
+        sim.labels[sim.num_train :] = sim.labels[sim.num_train :][::-1]
+
+
 FOURTH: dict[str, Fault] = {
     "columns of the answers exchanged": Fault(
         columns_of_the_answers_reversed, {"held-out-label-order"}, LONG | {"num_held_out": 160, "separation": 2.0}
@@ -81,4 +94,20 @@ FOURTH: dict[str, Fault] = {
         all_but_nothing_of_the_labels, {"unexplained"}, LONG | ONLY_HEAD | {"num_held_out": 80, "num_classes": 5}
     ),
     "starts anew": Fault(starts_anew, {"unexplained"}, LONG | {"num_held_out": 80, "num_classes": 5}),
+    "held-out labels a place off": Fault(
+        held_out_labels_a_place_off,
+        {"held-out-labels-shifted"},
+        LONG | {"num_held_out": 160, "separation": 2.0, "num_classes": 5},
+    ),
+    "held-out labels a place off, only the head": Fault(
+        held_out_labels_a_place_off,
+        {"held-out-labels-shifted"},
+        LONG | ONLY_HEAD | {"num_held_out": 160, "separation": 2.0, "num_classes": 5},
+    ),
+    "held-out labels turned round": Fault(
+        held_out_labels_turned_round,
+        {"held-out-labels-shifted"},
+        LONG | {"num_held_out": 80, "separation": 2.0, "num_classes": 5},
+        strengths=(1.0,),
+    ),
 }
