@@ -24,11 +24,14 @@ from hierdoc.diagnosis.thresholds import (
 
 
 def _tables(evidence: Evidence) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Yield (name, vectors (N, K), hashes (N,)) of what was made and of what was learned from."""
+    """Yield (name, vectors (N, K), hashes (N,)) of what was made, answered for, and learned from."""
     if evidence.made is not None and evidence.made.values is not None:
         for side, name in ((evidence.made.train, "made"), (evidence.made.held_out, "made for held-out documents")):
             if len(side):
                 yield name, side.values, side.hashes
+    answered = evidence.documents.held_out if evidence.documents is not None else None
+    if answered is not None and answered.vectors is not None:
+        yield "answered for", answered.vectors, answered.hashes.values
     if evidence.documents is not None and evidence.documents.examples.vectors is not None:
         yield "learned from", training_vectors(evidence), evidence.documents.examples.hashes.values
 
