@@ -160,9 +160,7 @@ class _Work:
     def _chunk(self, split: Path, arm: Arm) -> Path:
         """Return the run in which an arm's documents are cut; where it is finished, see once that it was of today's data."""
         own = arm.arguments(self.dataset, "chunk")
-        run = run_directory(
-            self.runs, self.dataset.name, split, "chunk", {"files": self.dataset.files, "chunk": own}
-        )
+        run = run_directory(self.runs, self.dataset.name, split, "chunk", {"files": self.dataset.files, "chunk": own})
         if run not in self.chunked:
             arguments = {"data": self.sources, "run": str(run), "split": str(split), **own}
             if is_finished(run, "chunk"):

@@ -317,9 +317,13 @@ def test_folds_that_are_trained_at_once_give_the_same_results(folder: Path, tmp_
         (other / "config.yaml").write_text(f"{config[: config.index('arms:')]}arms:\n  majority:\n", encoding="utf-8")
         run_experiment(other, folder.parent, tmp_path / str(jobs) / "runs", jobs)
         facts = result(other, "tiny.majority.seed-0")
-        found.append((facts["metrics"], facts["predictions"], [part["fingerprints"]["chunk"] for part in facts["parts"]]))
+        found.append(
+            (facts["metrics"], facts["predictions"], [part["fingerprints"]["chunk"] for part in facts["parts"]])
+        )
         dev = [part["timings"]["evaluate/majority-dev"] for part in facts["parts"]]
-        assert [timing["num_cores"] for timing in dev] == [len(share) for share in apart.shares_of_cores(jobs)] * (3 - jobs)
+        assert [timing["num_cores"] for timing in dev] == [len(share) for share in apart.shares_of_cores(jobs)] * (
+            3 - jobs
+        )
     assert found[0] == found[1]
 
 

@@ -57,7 +57,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "vectors-constant": Entry(
         "the spread of the vectors, and how many are one and the same",
-        f"spread below {at.CONSTANT_SPREAD:g} of their size, or more than {percent(at.SAME_VECTOR_SHARE)} the same",
+        f"spread below {at.CONSTANT_SPREAD:g} of their size, or more than {percent(at.SAME_VECTOR_SHARE)} the same; a note "
+        f"where {percent(at.AS_MANY)} as many chunks are equal and their documents hold others",
         "Look at which tensor is taken as the vector, and whether the encoder sees different texts.",
     ),
     "stages-out-of-date": Entry(
@@ -93,10 +94,16 @@ CATALOGUE: dict[str, Entry] = {
         "Look labels up by doc_id, never by position in another table.",
     ),
     "held-out-label-order": Entry(
-        "held-out labels against those noted, or against predictions, under one renaming of the classes",
+        "held-out labels against those noted, or against predictions (of a linear classifier, then the models'), under one renaming",
         f"a renaming found on one half of the documents gains on the other ({_SURE}) and leads to "
         f"{percent(at.RENAMED_RIGHT)} of what the vectors give",
         "Make the table of classes once, from train, and use it for dev and test too.",
+    ),
+    "held-out-labels-shifted": Entry(
+        "held-out labels against the answers at other places of the held-out table",
+        f"one shift of all labels, their order turned round, or a shift by one from a document on, gains ({_SURE}, times all that "
+        f"are tried) and leads to {percent(at.RENAMED_RIGHT)} of what the vectors give",
+        "Look for a header line taken for a row, a row that one of two tables lost, a sort that only one of them saw.",
     ),
     "labels-shuffled": Entry(
         "the chunk model's classes for the vectors learned from, or a linear classifier on them, against the labels learned",
@@ -116,7 +123,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "same-input-several-labels": Entry(
         "equal inputs with different labels",
-        f"no model could be right on more than {percent(at.SAME_INPUT_BOUND)} of the training examples",
+        f"no model could be right on more than {percent(at.SAME_INPUT_BOUND)} of the training documents, which have all their "
+        f"chunks; {percent(at.SAME_CHUNK_BOUND)} of the chunks where their documents are not known",
         "Look at the inputs that are equal: an empty text, a header, a row that was repeated, labels that were shuffled.",
     ),
     "classes-without-examples": Entry(
@@ -126,7 +134,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "accuracy-misread": Entry(
         "the held-out accuracy that was shown after the last epoch against that of the held-out answers",
-        f"surely ({_SURE}) and by {at.SHOWN_APART:g} apart; a cause where it is how often class 0 is answered, else a note",
+        f"surely ({_SURE}) and by {at.SHOWN_APART:g} apart; a cause where it is how often class 0 is answered, "
+        f"or {percent(at.FAR_FROM_SHOWN)} above the answers, or in no epoch nearer than that below them; else a note",
         "Name the metric: sparse_categorical_accuracy for label ids, categorical_accuracy for one-hot rows, not `acc`.",
     ),
     "sorted-by-label": Entry(
@@ -136,7 +145,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "documents-never-seen": Entry(
         "the documents in any step against all that there are",
-        f"a cause above {percent(at.NEVER_SEEN)} of them",
+        f"a cause above {percent(at.NEVER_SEEN)} of them, unless they are drawn with replacement and chance leaves as many",
         "steps_per_epoch must be ceil(documents / batch size); let the generator go on where it was.",
     ),
     "weights-not-loaded": Entry(
@@ -269,7 +278,7 @@ CATALOGUE: dict[str, Entry] = {
         "Stop earlier and shrink the head; make training's vectors by an encoder that has not seen their chunks.",
     ),
     "answers-astray": Entry(
-        "held-out answers of a model that learned, against a linear classifier on the same vectors",
+        "held-out answers of a model that learned, against a linear classifier on the same vectors, and against what was shown",
         f"the model guesses, and is surely ({_SURE}) less than half as good",
         "Predict with the trained model, in the order of the labels; compare one document's answer by hand.",
     ),
@@ -279,7 +288,7 @@ CATALOGUE: dict[str, Entry] = {
         "Train with sparse_categorical_crossentropy on label ids, averaged over the batch; look at sample and class weights.",
     ),
     "unexplained": Entry(
-        "a document model at chance, or far below its chunks, where no other check speaks",
+        "a document model at chance, or far below its chunks or, with a loss that did not fall, its vectors; where no other check speaks",
         f"surely ({_SURE}) below, after {at.FEWEST_STEPS} steps and more, with a loss that is not still falling",
         "Look at the part that is named; the reasons say why it must be there.",
     ),

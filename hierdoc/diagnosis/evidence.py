@@ -102,6 +102,7 @@ class Predictions:
         hashes: uint64, B rows.
         probs: float64 (B, C).
         splits: object (B,).
+        vectors: float32 (P, K), a sketch of each hash's vector, or None.
     """
 
     doc_ids: np.ndarray
@@ -110,6 +111,7 @@ class Predictions:
     hashes: Ragged
     probs: np.ndarray
     splits: np.ndarray
+    vectors: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.label_ids)

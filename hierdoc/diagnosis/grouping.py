@@ -242,7 +242,9 @@ def chunks_repeated(evidence: Evidence) -> Finding | None:
         noted_again = np.gcd.reduce(times) > 1  # all of them so many times
         if alike.any() and not noted_again:
             num_alike, num = int(alike.sum()), int(several.sum())
-            lines.append(f"{of}: {share(num_alike, num, 'documents of several chunks')} were made of one vector, repeated")
+            lines.append(
+                f"{of}: {share(num_alike, num, 'documents of several chunks')} were made of one vector, repeated"
+            )
             worst = max(worst, num_alike / num)
     if not lines:
         return None

@@ -12,7 +12,7 @@ from hierdoc.diagnosis.accuracies import (
     rate_of,
     train_labels,
 )
-from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Ragged, Training
+from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Examples, Ragged, Training
 from hierdoc.diagnosis.findings import CAUSE, INFERRED, MEASURED, NOTE, SYMPTOM, Finding, few, percent, share
 from hierdoc.diagnosis.labels import label_of_document
 from hierdoc.diagnosis.losses import memorised
@@ -63,9 +63,22 @@ def _by_hashes(training: Training) -> tuple[str, bool] | None:
     same = [doc_id for doc_id, hashes in content.items() if hashes <= seen.get(doc_id, set())]
     what = "documents" if are_ids or training.kind == "documents" else "chunks"
     forgiven = LEAKED if what == "documents" else LEAKED_CHUNKS
-    hurts = len(same) >= FEWEST_LEAKED or at_least(num, len(whole), forgiven) < SIGNIFICANT
+    telling = np.zeros(len(whole), bool)
+    np.logical_or.at(telling, docs, _say_a_label(held_out.hashes, examples)[usable])
+    copies = int((whole & telling).sum())
+    hurts = len(same) >= FEWEST_LEAKED or at_least(copies, len(whole), forgiven) < SIGNIFICANT
     also = f", {len(same):,} of them by id as well" if same else ""
     return f"{training.name}: {share(num, len(whole), f'held-out {what}')} are equal to training's{also}", hurts
+
+
+def _say_a_label(hashes: Ragged, examples: Examples) -> np.ndarray:
+    """Return bool (rows,): those with a piece that has one label only in training; a letterhead alone gives no answer away."""
+    owners = examples.hashes.rows
+    pairs = np.unique(np.stack([examples.hashes.values, examples.label_ids[owners].astype(np.uint64)]), axis=1)
+    values, times = np.unique(pairs[0], return_counts=True)
+    found = np.zeros(len(hashes), bool)
+    np.logical_or.at(found, hashes.rows, ~np.isin(hashes.values, values[times > 1]))
+    return found
 
 
 def _documents_of(doc_ids: np.ndarray) -> tuple[np.ndarray, bool]:

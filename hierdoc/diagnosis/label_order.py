@@ -46,23 +46,22 @@ def _by_identity(evidence: Evidence) -> Finding | None:
 
 
 def _by_predictions(evidence: Evidence) -> Finding | None:
-    for source, truth, predicted in _sources(evidence):
+    for source, truth, predicted in sources(evidence):
         found = find_renaming(truth, predicted)
         p = at_least(found.gained, found.gained + found.lost, 0.5)
-        if found.table and p < SIGNIFICANT and found.after >= _should_be(evidence):
+        if found.table and p < SIGNIFICANT and found.after >= should_be(evidence):
             lines = [
                 f"{source}: accuracy {percent(found.before)} as named, {percent(found.after)} after one renaming of classes",
                 f"tested on documents it was not found on: {found.gained} gained, {found.lost} lost (p = {p:.0e})",
                 "called so in the held-out labels: "
                 + few([f"{old} is {new}" for old, new in sorted(found.table.items())], 5),
             ]
-            return Finding(
-                "held-out-label-order", "Held-out labels name the classes in another order", lines, directness=MEASURED
-            )
+            title = "Held-out labels and answers name the classes in two orders"
+            return Finding("held-out-label-order", title, lines, directness=MEASURED)
     return None
 
 
-def _should_be(evidence: Evidence) -> float:
+def should_be(evidence: Evidence) -> float:
     """Return the accuracy that a renaming must lead to: near what the chunk model, or the vectors themselves, give."""
     chunk, features = chunk_rate(evidence), training_features(evidence)
     good = max(
@@ -73,12 +72,12 @@ def _should_be(evidence: Evidence) -> float:
     return guess + RENAMED_RIGHT * (good - guess)
 
 
-def _sources(evidence: Evidence) -> list[tuple[str, np.ndarray, np.ndarray]]:
+def sources(evidence: Evidence) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """Return (what predicted, true and predicted classes of held-out documents) of what has learned from training labels."""
     features, transferred, found = training_features(evidence), transfer(evidence), []
     is_sound = features is not None and features.probe.above(features.chance) < SIGNIFICANT
     if is_sound and transferred is not None:  # needs no trained head, whose answers may be wrong for other reasons
-        return [("a linear classifier on the vectors", *transferred)]
+        found.append(("a linear classifier on the vectors", *transferred))
     for training in reversed(evidence.trainings):
         doubtful = training.kind == "documents" and features is not None and not is_sound
         if len(training.held_out) and learned(training) and not doubtful:
@@ -89,7 +88,7 @@ def _sources(evidence: Evidence) -> list[tuple[str, np.ndarray, np.ndarray]]:
 
 
 def votes(predictions: Predictions, training: Training) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return (true, most often predicted class) of each held-out document; None where chunks can't be told apart by document.
+    """Return (true, most often predicted class) of each held-out document, in their order; None where chunks can't be told apart by document.
 
     A document's chunks err together, so that they are one answer.
     """
@@ -99,9 +98,8 @@ def votes(predictions: Predictions, training: Training) -> tuple[np.ndarray, np.
         return truth, predicted
     if any(doc_id is None for doc_id in doc_ids):
         return None
-    names, docs = np.unique(doc_ids.astype(str), return_inverse=True)
+    names, first, docs = np.unique(doc_ids.astype(str), return_index=True, return_inverse=True)
     counts = np.zeros((len(names), predictions.probs.shape[1]))
     np.add.at(counts, (docs, predicted), 1)
-    truth_of = np.zeros(len(names), np.int64)
-    truth_of[docs] = truth
-    return truth_of, counts.argmax(axis=1)
+    in_order = np.argsort(first)
+    return truth[first[in_order]], counts[in_order].argmax(axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,14 @@ from hierdoc.diagnosis.findings import CAUSE, NOTE, Finding, few, percent, share
 from hierdoc.diagnosis.identity import placed_held_out, placed_training
 from hierdoc.diagnosis.merging import documents_merged
 from hierdoc.diagnosis.renaming import renaming_of
-from hierdoc.diagnosis.thresholds import LACKING, SAME_INPUT_BOUND, SIGNIFICANT, SOME_DOCUMENTS, UNSEEN_SHARE
+from hierdoc.diagnosis.thresholds import (
+    LACKING,
+    SAME_CHUNK_BOUND,
+    SAME_INPUT_BOUND,
+    SIGNIFICANT,
+    SOME_DOCUMENTS,
+    UNSEEN_SHARE,
+)
 
 
 def labels_out_of_range(evidence: Evidence) -> Finding | None:
@@ -208,25 +216,51 @@ def label_of_document(examples: Examples | Predictions) -> dict[str, int]:
 def same_input_several_labels(evidence: Evidence) -> Finding | None:
     """Equal inputs with different labels, so many that no model could be right."""
     for training in evidence.trainings:
-        bound, num_equal, num = best_possible(training)
-        if bound < SAME_INPUT_BOUND:
+        best = best_possible(training)
+        if best.is_low:
             lines = [
-                f"{training.name}: {share(num_equal, num, 'examples')} share their input with one of another label",
-                f"{training.name}: no model can be right on more than {percent(bound)} of its examples",
+                f"{training.name}: {share(best.num_equal, best.num, 'examples')} share their input with one of another label",
+                f"{training.name}: no model can be right on more than {percent(best.bound)} of its {best.unit}",
             ]
             return Finding("same-input-several-labels", "Equal inputs have different labels", lines)
     return None
 
 
-def best_possible(training: Training) -> tuple[float, int, int]:
-    """Return (the best training accuracy that equal inputs leave, how many examples are of such inputs, of how many)."""
+@dataclass(frozen=True)
+class Best:
+    """What equal inputs with several labels leave to be right on.
+
+    Attributes:
+        bound: the best training accuracy, on `unit`: "documents", or "chunks" whose documents nobody knows.
+        num_equal, num: how many examples are of such inputs, of how many.
+    """
+
+    bound: float
+    unit: str
+    num_equal: int
+    num: int
+
+    @property
+    def is_low(self) -> bool:
+        return self.bound < (SAME_INPUT_BOUND if self.unit == "documents" else SAME_CHUNK_BOUND)
+
+
+def best_possible(training: Training) -> Best:
+    """Return what equal inputs leave to be right on: documents that have a chunk which says what they are, where that is known."""
     examples = training.examples
-    counts: dict[bytes, dict[int, int]] = {}
-    for row in np.flatnonzero((examples.label_ids != UNKNOWN) & (examples.hashes.lengths > 0)).tolist():
-        labels = counts.setdefault(examples.hashes[row].tobytes(), {})
-        label = int(examples.label_ids[row])
-        labels[label] = labels.get(label, 0) + 1
-    num = sum(sum(labels.values()) for labels in counts.values())
-    right = sum(max(labels.values()) for labels in counts.values())
-    shared = sum(sum(labels.values()) for labels in counts.values() if len(labels) > 1)
-    return (right / num if num else 1.0), shared, num
+    rows = np.flatnonzero((examples.label_ids != UNKNOWN) & (examples.hashes.lengths > 0))
+    counts: dict[bytes, Counter[int]] = {}
+    for row in rows.tolist():
+        counts.setdefault(examples.hashes[row].tobytes(), Counter())[int(examples.label_ids[row])] += 1
+    is_right: dict[object, list[float]] = {}
+    num_equal = 0
+    for row in rows.tolist():
+        labels, doc_id = counts[examples.hashes[row].tobytes()], examples.doc_ids[row]
+        num_equal += len(labels) > 1
+        # examples of a document's whole are answered one by one, its chunks together
+        key = doc_id if training.kind == "chunks" and doc_id is not None else row
+        is_right.setdefault(key, []).append(labels.most_common(1)[0][0] == examples.label_ids[row])
+    right = [any(found) for found in is_right.values()]
+    are_documents = training.kind == "documents" or all(doc_id is not None for doc_id in examples.doc_ids[rows])
+    unit = "documents" if are_documents else "chunks"
+    return Best(float(np.mean(right)) if right else 1.0, unit, num_equal, len(rows))

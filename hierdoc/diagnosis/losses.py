@@ -56,11 +56,13 @@ def broke(training: Training) -> bool:
 
 
 def still_falling(training: Training) -> bool:
-    """Return whether the loss was still falling when training ended."""
+    """Return whether the loss was still falling when training ended: to where it had not been, and no swing back."""
     course = course_of(training)
-    if course is None or len(course.tenths) < 10:
+    if course is None or len(course.tenths) < 10 or course.tenths[-2:].min() > course.tenths[:-2].min():
         return False
-    return course.tenths[-4:-2].mean() - course.tenths[-2:].mean() > STEADY * label_entropy(training)
+    ended = course.tenths[-2:].mean()
+    fell, in_all = course.tenths[-4:-2].mean() - ended, course.first - ended
+    return min(fell, in_all) > STEADY * label_entropy(training)
 
 
 def learned(training: Training) -> bool:

@@ -10,7 +10,7 @@ from hierdoc.diagnosis.findings import CAUSE, MEASURED, NOTE, PROVEN, Finding, p
 from hierdoc.diagnosis.identity import NONE, placed_training
 from hierdoc.diagnosis.merging import documents_merged
 from hierdoc.diagnosis.statistics import shares, standing
-from hierdoc.diagnosis.thresholds import FEWEST_BATCHES, FEWEST_STEPS, NEVER_SEEN, SORTED, SURE_Z
+from hierdoc.diagnosis.thresholds import FEWEST_BATCHES, FEWEST_STEPS, NEVER_SEEN, REPEATED, SORTED, SURE_Z
 
 MOST_STEPS = 2_000  # are looked at for their order
 LIKE_LENGTH = 8  # documents of like length among which labels are dealt anew: an order by length is none by label
@@ -121,9 +121,21 @@ def documents_never_seen(evidence: Evidence) -> Finding | None:
                 f"{training.name}: {share(missed, known, 'training documents')} are in no step ({source})",
                 f"{training.name}: {per_epoch:.0f} steps in an epoch, of {_middle_size(training.steps):.0f} examples",
             ]
-            weight = CAUSE if missed > NEVER_SEEN * known else NOTE
+            weight = (
+                CAUSE if missed > NEVER_SEEN * known and not _drawn_by_chance(training.steps, missed, known) else NOTE
+            )
             return Finding("documents-never-seen", "Training never sees some documents", lines, weight, PROVEN)
     return None
+
+
+def _drawn_by_chance(steps: Steps, missed: int, known: int) -> bool:
+    """Return whether documents are drawn with replacement, and no more are missed than that leaves (its spread: David 1950)."""
+    first = _order(steps, int(steps.epochs[0]))
+    repeated = len(first) - len(np.unique(first))
+    draws = len(steps.examples.values) / known
+    expected = known * np.exp(-draws)
+    spread = np.sqrt(max(1.0, expected * (1 - (1 + draws) * np.exp(-draws))))
+    return repeated > REPEATED * len(first) and missed <= expected + SURE_Z * spread
 
 
 def _stopped_in_first_epoch(training: Training) -> bool:

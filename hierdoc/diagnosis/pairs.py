@@ -57,16 +57,18 @@ def _training_features(evidence: Evidence) -> Features | None:
 
 
 def _held_out_features(evidence: Evidence) -> Features | None:
+    answered = evidence.documents.held_out if evidence.documents is not None else None
+    if answered is not None and answered.vectors is not None:
+        return make_features(answered.vectors, answered.hashes.rows, answered.label_ids)
     if evidence.made is None:
         return None
     placed = placed_held_out(evidence)
-    if placed is None or evidence.documents is None:
+    if placed is None or answered is None:
         return _of_made(evidence.made.held_out)
     if evidence.made.held_out.values is None:
         return None
-    held_out = evidence.documents.held_out
     vectors = np.where((placed.rows >= 0)[:, None], evidence.made.held_out.values[placed.rows], np.nan)
-    return make_features(vectors, held_out.hashes.rows, held_out.label_ids)
+    return make_features(vectors, answered.hashes.rows, answered.label_ids)
 
 
 def _of_made(made: Vectors) -> Features | None:

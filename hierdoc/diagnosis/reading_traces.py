@@ -91,12 +91,17 @@ def training_of(name: str, trace: Trace) -> Training:
 
 def examples_of(table: pa.Table) -> Examples:
     """Return the examples of a trace."""
-    hashes, sketches = ragged_of(table["hashes"]), ragged_of(table["sketches"])
-    vectors = None
-    if len(hashes.values) and len(sketches.values) % len(hashes.values) == 0 and len(sketches.values):
-        vectors = sketches.values.astype(np.float32).reshape(len(hashes.values), -1)
+    hashes = ragged_of(table["hashes"])
+    vectors = _vectors_of(ragged_of(table["sketches"]), hashes)
     numbers = (integers_of(table[name]) for name in ("label_id", "mask_sum"))
     return Examples(strings_of(table["doc_id"]), *numbers, hashes, ragged_of(table["chunk_index"]), vectors)
+
+
+def _vectors_of(sketches: Ragged, hashes: Ragged) -> np.ndarray | None:
+    """Return the sketch of each hash, float32 (P, K); None where there is none for each."""
+    if not len(hashes.values) or len(sketches.values) % len(hashes.values) or not len(sketches.values):
+        return None
+    return sketches.values.astype(np.float32).reshape(len(hashes.values), -1)
 
 
 def predictions_of(table: pa.Table, split: str) -> Predictions:
@@ -104,11 +109,13 @@ def predictions_of(table: pa.Table, split: str) -> Predictions:
     probs = ragged_of(table["probs"])
     size = int(probs.lengths.max(initial=0))
     whole = np.flatnonzero(probs.lengths == size) if size else NO_NUMBERS
-    table, hashes = table.take(pa.array(whole)), ragged_of(table["hashes"].take(pa.array(whole)))
+    table = table.take(pa.array(whole))
+    hashes = ragged_of(table["hashes"])
     matrix = np.asarray([probs[row] for row in whole], np.float64).reshape(len(whole), max(size, 1))
     numbers = (integers_of(table[name]) for name in ("label_id", "mask_sum"))
     splits = np.full(len(whole), split, object)
-    return Predictions(strings_of(table["doc_id"]), *numbers, hashes, matrix, splits)
+    vectors = _vectors_of(ragged_of(table["sketches"]), hashes)
+    return Predictions(strings_of(table["doc_id"]), *numbers, hashes, matrix, splits, vectors)
 
 
 def vectors_of(table: pa.Table) -> Vectors:

@@ -12,11 +12,11 @@ from hierdoc.diagnosis.identity import training_vectors
 from hierdoc.diagnosis.labels import best_possible
 from hierdoc.diagnosis.losses import broke
 from hierdoc.diagnosis.thresholds import (
+    AS_MANY,
     CONSTANT_SPREAD,
     EMPTY_SHARE,
     FEWEST_TO_COMPARE,
     HUGE_NORM,
-    SAME_INPUT_BOUND,
     SAME_VECTOR_SHARE,
     TINY_NORM,
     UNKNOWN_SHARE,
@@ -24,11 +24,14 @@ from hierdoc.diagnosis.thresholds import (
 
 
 def _tables(evidence: Evidence) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Yield (name, vectors (N, K), hashes (N,)) of what was made and of what was learned from."""
+    """Yield (name, vectors (N, K), hashes (N,)) of what was made, answered for, and learned from."""
     if evidence.made is not None and evidence.made.values is not None:
         for side, name in ((evidence.made.train, "made"), (evidence.made.held_out, "made for held-out documents")):
             if len(side):
                 yield name, side.values, side.hashes
+    answered = evidence.documents.held_out if evidence.documents is not None else None
+    if answered is not None and answered.vectors is not None:
+        yield "answered for", answered.vectors, answered.hashes.values
     if evidence.documents is not None and evidence.documents.examples.vectors is not None:
         yield "learned from", training_vectors(evidence), evidence.documents.examples.hashes.values
 
@@ -58,17 +61,28 @@ def vectors_constant(evidence: Evidence) -> Finding | None:
         _, counts = np.unique(hashes, return_counts=True)
         if spread <= CONSTANT_SPREAD * size:
             lines = [f"vectors {name}: they differ by {spread:.1e}, and are {size:.3g} long"]
-            return Finding("vectors-constant", "All vectors are the same", lines, _of_equal_texts(evidence))
+            return Finding("vectors-constant", "All vectors are the same", lines, _of_equal_texts(evidence, 1.0))
         if counts.max() > SAME_VECTOR_SHARE * len(hashes):
             lines = [f"{share(int(counts.max()), len(hashes), f'vectors {name}')} are one and the same"]
-            return Finding("vectors-constant", "Most vectors are the same", lines, _of_equal_texts(evidence))
+            return Finding(
+                "vectors-constant",
+                "Most vectors are the same",
+                lines,
+                _of_equal_texts(evidence, counts.max() / len(hashes)),
+            )
     return None
 
 
-def _of_equal_texts(evidence: Evidence) -> str:
-    """Return the weight of equal vectors: a symptom where the chunks that they were made from are equal already."""
-    texts_are_equal = evidence.chunks is not None and best_possible(evidence.chunks)[0] < SAME_INPUT_BOUND
-    return SYMPTOM if texts_are_equal else CAUSE
+def _of_equal_texts(evidence: Evidence, share_of_one: float) -> str:
+    """Return the weight of equal vectors: a symptom where the chunks they were made from are equal and can't be told apart; a note
+    where as many chunks are equal, such as a letterhead, and their documents hold others."""
+    if evidence.chunks is None or not len(evidence.chunks.examples.hashes.values):
+        return CAUSE
+    if best_possible(evidence.chunks).is_low:
+        return SYMPTOM
+    _, counts = np.unique(evidence.chunks.examples.hashes.values, return_counts=True)
+    as_many = counts.max() >= AS_MANY * share_of_one * counts.sum()
+    return NOTE if as_many else CAUSE
 
 
 def vectors_out_of_scale(evidence: Evidence) -> Finding | None:

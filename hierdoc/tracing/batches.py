@@ -74,7 +74,8 @@ def make_batch(
         labels: see `read_labels`.
         doc_ids: B ids, made strings.
         chunk_index: (B,), or B lists.
-        pad_value: fills a row of vectors that is no chunk; None takes all rows for chunks.
+        pad_value: fills a row of vectors that is no chunk; None takes rows of one number for padding, where they are at either
+            end of an example that has others: an encoder makes no such vector, and people forget to say.
         pad_id: fills a chunk of token ids at either end.
 
     Raises:
@@ -145,11 +146,19 @@ def _values(inputs: Any) -> np.ndarray:
 def _real(values: np.ndarray, pad_value: float | None, pad_id: int) -> np.ndarray:
     if values.ndim == 3:
         if pad_value is None:
-            return np.ones(values.shape[:2], bool)
+            filled = values[:, :, 0] == values[:, :, -1]
+            # only those need a look at all of their numbers
+            filled[filled] = (values[filled] == values[filled][:, :1]).all(axis=1)
+            inside = _between(~filled)
+            return inside | (~inside.any(axis=1, keepdims=True))
         real = values[:, :, 0] != np.float32(pad_value)
-        real[~real] = (values[~real] != np.float32(pad_value)).any(axis=1)  # only these need a look at all of them
+        real[~real] = (values[~real] != np.float32(pad_value)).any(axis=1)  # likewise
         return real
-    token = values != pad_id
-    begun = np.logical_or.accumulate(token, axis=1)
-    not_over = np.logical_or.accumulate(token[:, ::-1], axis=1)[:, ::-1]
+    return _between(values != pad_id)
+
+
+def _between(found: np.ndarray) -> np.ndarray:
+    """Return bool (B, S): from the first to the last that was found in each row."""
+    begun = np.logical_or.accumulate(found, axis=1)
+    not_over = np.logical_or.accumulate(found[:, ::-1], axis=1)[:, ::-1]
     return begun & not_over

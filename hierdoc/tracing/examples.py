@@ -59,9 +59,7 @@ class Examples:
         found = self._by_content.get(_content(doc_id, label_id, mask_sum, index, hashes))
         if found is not None:
             return found
-        sketches = None
-        if self._with_sketches and batch.values.ndim == 3:
-            sketches = sketch_rows(batch.values[row][batch.real[row]]).reshape(-1)
+        sketches = sketches_of(batch, row) if self._with_sketches else None
         return self._add(doc_id, label_id, mask_sum, index, hashes, sketches)
 
     def _add(
@@ -113,6 +111,11 @@ def hashes_of(batch: Batch, row: int) -> tuple[np.ndarray, int]:
     """Return (uint64 hashes, number of real tokens or chunks) of one example: a chunk's one hash, or one for each vector."""
     values = batch.values[row][batch.real[row]]
     return hash_rows(values if values.ndim == 2 else values[None]), len(values)
+
+
+def sketches_of(batch: Batch, row: int) -> np.ndarray | None:
+    """Return the sketches of one example's vectors, one after the other; None of token ids."""
+    return sketch_rows(batch.values[row][batch.real[row]]).reshape(-1) if batch.values.ndim == 3 else None
 
 
 def lists(arrays: Sequence[np.ndarray | None], kind: pa.DataType) -> pa.Array:

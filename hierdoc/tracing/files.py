@@ -55,6 +55,7 @@ DEV = pa.schema(
         ("mask_sum", pa.int32()),
         ("hashes", pa.list_(pa.uint64())),
         ("probs", pa.list_(pa.float32())),
+        ("sketches", pa.list_(pa.float32())),
     ]
 )
 SCHEMAS = {"examples": EXAMPLES, "steps": STEPS, "made": MADE, "dev": DEV}
@@ -129,6 +130,8 @@ def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
         table = tables.read_tables([path])
     except (OSError, pa.ArrowInvalid) as error:
         raise HierdocError(f"{path}: can't be read: {error}") from None
+    if table.schema.equals(schema.remove(len(schema) - 1)):  # a dev table of before it held sketches
+        table = table.append_column(schema.field(len(schema) - 1), pa.nulls(len(table), schema.types[-1]))
     if not table.schema.equals(schema):
         raise HierdocError(f"{path}: must have the columns {', '.join(schema.names)} of a trace, but has others")
     return table

@@ -167,6 +167,8 @@ class Notes:
         else:
             self._some_inputs = self._inputs(token_ids, vectors, mask)
             seen = self._see(self._some_inputs, label_ids, None, doc_ids, chunk_index)
+            if mask is None:  # what the loop gave its model besides, it does not say here
+                seen = (*seen[:2], None)
         rate = None if learning_rate is None else float(np.asarray(learning_rate))
         self._add_step(len(self._record.epochs) + 1, float(np.asarray(loss)), rate, seen)
 
@@ -239,7 +241,7 @@ class Notes:
 
     def _see(
         self, inputs: Any, labels: Any, sample_weights: Any = None, doc_ids: Any = None, chunk_index: Any = None
-    ) -> tuple[np.ndarray, int, bool]:
+    ) -> tuple[np.ndarray, int, bool | None]:
         batch = self._batch_of(inputs, labels, doc_ids, chunk_index)
         rows = batches.learned_rows(sample_weights, len(batch))
         if rows is not None:

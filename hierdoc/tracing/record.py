@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from hierdoc.tracing.batches import Batch
-from hierdoc.tracing.examples import Examples, hashes_of, lists
+from hierdoc.tracing.examples import Examples, hashes_of, lists, sketches_of
 from hierdoc.tracing.files import DEV, FORMAT, MADE, STEPS, Trace, write_trace
 from hierdoc.tracing.hashing import hash_rows, sketch_rows
 
@@ -142,14 +142,16 @@ def dev_table(
     mask_sums: Sequence[int],
     hashes: Sequence[np.ndarray],
     probs: np.ndarray,
+    sketches: Sequence[np.ndarray | None] | None = None,
 ) -> pa.Table:
-    """Return B held-out examples with their probabilities (B, C), of the schema DEV."""
+    """Return B held-out examples with their probabilities (B, C) and their vectors' sketches, of the schema DEV."""
     columns = [
         pa.array([None] * len(probs) if doc_ids is None else doc_ids, pa.string()),
         pa.array(label_ids, pa.int32()),
         pa.array(mask_sums, pa.int32()),
         lists(hashes, pa.uint64()),
         lists(list(probs), pa.float32()),
+        lists([None] * len(probs) if sketches is None else sketches, pa.float32()),
     ]
     return pa.Table.from_arrays(columns, schema=DEV)
 
@@ -158,7 +160,8 @@ def dev_table_of(batch: Batch, probs: np.ndarray) -> pa.Table:
     """Return a batch's held-out examples with their probabilities (B, C), of the schema DEV."""
     hashed = [hashes_of(batch, row) for row in range(len(batch))]
     mask_sums = [mask_sum for _, mask_sum in hashed]
-    return dev_table(batch.doc_ids, batch.label_ids, mask_sums, [hashes for hashes, _ in hashed], probs)
+    sketches = [sketches_of(batch, row) for row in range(len(batch))]
+    return dev_table(batch.doc_ids, batch.label_ids, mask_sums, [hashes for hashes, _ in hashed], probs, sketches)
 
 
 def plain(value: Any) -> Any:

@@ -485,7 +485,7 @@ FAULTS: dict[str, Fault] = {
     "texts empty": Fault(texts_empty, {"examples-empty"}),
     "head reads noise": Fault(
         head_reads_noise,
-        {"only-memorised", "unexplained"},
+        {"only-memorised", "unexplained", "answers-astray"},
         LONG | {"num_held_out": 80, "notes_dev_vectors": False},
     ),
     "only the majority is answered": Fault(

@@ -397,16 +397,18 @@ class Simulation:
         examples, steps = [], []
         hashes = [hash_rows(group.astype(np.float32)).tolist() for group in self.groups]
 
+        def sketches_of(doc: int) -> list[float]:
+            with np.errstate(all="ignore"):
+                return sketch_rows(self.groups[doc].astype(np.float32)).reshape(-1).tolist()
+
         def number(doc: int, label: int) -> int:
             key = (doc if world.says_doc_ids else None, label, tuple(hashes[doc]))
             if key not in keys:
                 keys[key] = len(keys)
-                with np.errstate(all="ignore"):
-                    sketches = sketch_rows(self.groups[doc].astype(np.float32)).reshape(-1).tolist()
                 examples.append(
                     {
                         "example": keys[key], "doc_id": self.doc_id(doc) if world.says_doc_ids else None,
-                        "label_id": int(label), "mask_sum": len(self.groups[doc]), "hashes": hashes[doc], "sketches": sketches,
+                        "label_id": int(label), "mask_sum": len(self.groups[doc]), "hashes": hashes[doc], "sketches": sketches_of(doc),
                     }
                 )  # fmt: skip
             return keys[key]
@@ -419,7 +421,7 @@ class Simulation:
         dev = [
             {
                 "doc_id": self.doc_id(doc) if world.says_doc_ids else None, "label_id": int(self.head_labels[doc]),
-                "mask_sum": len(self.groups[doc]), "hashes": hashes[doc], "probs": probs.tolist(),
+                "mask_sum": len(self.groups[doc]), "hashes": hashes[doc], "probs": probs.tolist(), "sketches": sketches_of(doc),
             }
             for doc, probs in zip(docs, answers)
         ]  # fmt: skip

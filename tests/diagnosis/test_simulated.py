@@ -7,12 +7,13 @@ import pytest
 from hierdoc.diagnosis.diagnosing import Diagnosis, diagnose
 from hierdoc.diagnosis.reading_traces import evidence_of
 from tests.diagnosis.faults import FAULTS, Fault
+from tests.diagnosis.fourth_faults import FOURTH
 from tests.diagnosis.simulation import Simulation, World, healthy_world
 from tests.diagnosis.stuck_faults import STUCK
 from tests.diagnosis.third_faults import THIRD
 from tests.diagnosis.unseen_faults import UNSEEN
 
-GROUPS = {"first": FAULTS, "second": UNSEEN, "third": THIRD, "stuck": STUCK}
+GROUPS = {"first": FAULTS, "second": UNSEEN, "third": THIRD, "fourth": FOURTH, "stuck": STUCK}
 WORLDS = {
     "easy": {"seed": 0},
     "larger": {"seed": 1, "num_documents": 200, "num_classes": 10, "num_held_out": 80},

@@ -55,7 +55,20 @@ def test_a_row_of_vectors_is_padding_when_all_of_it_is_the_pad_value():
         [True, True, False],
         [False, False, True],
     ]
-    assert make_batch(vectors, None, [0, 1]).real.all()  # nobody said what padding is
+
+
+def test_rows_of_one_number_at_an_end_are_padding_where_nobody_said_what_padding_is():
+    vectors = np.full((4, 3, 2), -99.0)
+    vectors[0, 0], vectors[0, 1] = (1, 2), (-99, 3)
+    vectors[1, 2] = (4, 5)
+    vectors[2, 0], vectors[2, 2] = (6, 7), (8, 9)  # what is between is no padding
+    assert make_batch(vectors, None, [0, 1, 2, 3]).real.tolist() == [
+        [True, True, False],
+        [False, False, True],
+        [True, True, True],
+        [True, True, True],  # there is nothing else: the vectors are what is wrong
+    ]
+    assert make_batch(vectors, None, [0, 1, 2, 3], pad_value=0.0).real.all()  # somebody said
 
 
 def test_one_vector_for_each_example_is_a_document_of_one_chunk():

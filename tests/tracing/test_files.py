@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from hierdoc.errors import HierdocError
+from hierdoc.stages import tables
 from hierdoc.tracing.files import DEV, EXAMPLES, FORMAT, MADE, STEPS, Trace, is_trace, read_trace, write_trace
 from hierdoc.tracing.hashing import hash_rows, sketch_rows
 
@@ -44,6 +45,14 @@ def test_an_earlier_trace_is_replaced_whole(tmp_path: Path):
     assert len(read_trace(tmp_path).made) == 1
     write_trace(tmp_path, small_trace())
     assert len(read_trace(tmp_path).made) == 0
+
+
+def test_held_out_predictions_of_before_they_had_sketches_are_read(tmp_path: Path):
+    dev = pa.Table.from_pylist([{"doc_id": "a", "label_id": 1, "hashes": [5], "probs": [0.5, 0.5]}], schema=DEV)
+    earlier = small_trace()
+    write_trace(tmp_path, Trace(earlier.facts, earlier.examples, earlier.steps, earlier.made, dev))
+    tables.write_table(tmp_path / "trace-dev.parquet", dev.drop_columns(["sketches"]))
+    assert read_trace(tmp_path).dev.equals(dev)
 
 
 @pytest.mark.parametrize(
