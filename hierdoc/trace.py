@@ -10,13 +10,14 @@ docs/trace.md describes what is noted and what is written.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from hierdoc.tracing import predictions, weights
+from hierdoc.tracing import pad_rows, predictions, probing, weights
 from hierdoc.tracing.keras_hooks import KerasHooks, StepLosses
 from hierdoc.tracing.notes import MOST_SHARE, Notes
 from hierdoc.tracing.record import dev_table_of
@@ -96,3 +97,13 @@ class Recorder(Notes, KerasHooks):
             self._record.set_dev([dev_table_of(*pair) for pair in zip(seen, np.split(probs, starts), strict=True)])
         if self._some_inputs is not None:
             self.probe(predict, (self._some_inputs,))
+            self._probe_pinned(predict)
+
+    def _probe_pinned(self, predict: Any) -> None:
+        """Try by its embedding whether padding is read, where the model was asked and takes no other length."""
+        found = self._record.facts["probe"]
+        if found["repeat"] is None or found["padding"] is not None:
+            return
+        some = predictions.cut_rows(self._some_inputs, 0, probing.MOST_EXAMPLES)
+        with contextlib.suppress(Exception):  # someone else's model: whatever it raises, it can't be tried so
+            found["padding"] = pad_rows.padding_by_its_embedding(predict, some, self.model.weights, self._pad_id)

@@ -182,6 +182,19 @@ class Scenarios:
         history = model.fit(watched, steps_per_epoch=4, epochs=2, callbacks=[recorder], verbose=0)
         self.note("at-once", losses=[float(value) for value in history.history["loss"]])
 
+    def pinned(self) -> None:
+        """A model of one length that masks padding inside, so that nobody gives it a mask."""
+        keras = self.keras
+        layers = [
+            keras.layers.Input((6,)), keras.layers.Embedding(200, 3, mask_zero=True), keras.layers.GlobalAveragePooling1D(),
+            keras.layers.Dense(3),
+        ]  # fmt: skip
+        model = keras.Sequential(layers)
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        recorder = self.recorder("pinned", kind="chunks", pad_value=None, dev=lambda: [(IDS, LABELS)])
+        model.fit(IDS, LABELS, batch_size=4, epochs=1, callbacks=[recorder], verbose=0)
+        self.note("pinned", norms=[float(np.linalg.norm(array)) for array in model.get_weights()])
+
     def own_train_step(self) -> None:
         """A model that reports what it likes as its loss, and is not built before it is trained."""
         keras = self.keras
@@ -271,6 +284,7 @@ def run(keras: Any, folder: Path) -> None:
         scenarios.masked,
         scenarios.arrays,
         scenarios.at_once,
+        scenarios.pinned,
         scenarios.own_train_step,
         scenarios.not_a_number,
         scenarios.raising,

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from recorder_scenarios import DIM, DOCUMENTS, IDS, LABELS, NUM_DOCUMENTS, batch_of, run
 
+from hierdoc.diagnosis.predictions import padding_attended
+from hierdoc.diagnosis.reading_traces import evidence_of
 from hierdoc.errors import HierdocError
 from hierdoc.trace import Recorder
 from hierdoc.tracing.files import Trace, read_trace
@@ -169,7 +171,16 @@ def test_steps_that_keras_takes_at_once_share_their_mean_loss(recorded: Recorded
     losses = [step["loss"] for step in steps]
     assert losses[::2] == losses[1::2] and len(set(losses)) == 4
     assert [np.mean(losses[:4]), np.mean(losses[4:])] == pytest.approx(truth["losses"], rel=1e-4)
-    assert trace.facts["probe"]["padding"] is None  # Flatten and Dense take one length
+    assert trace.facts["probe"]["padding"] > 1e-3  # Flatten and Dense take one length, and read all of it
+
+
+def test_a_model_of_one_length_that_masks_padding_inside_is_not_taken_for_one_that_reads_it(recorded: Recorded):
+    trace, _, _, truth = recorded.read("pinned")
+    assert trace.facts["probe"]["padding"] == 0
+    # what was tried with the embeddings has been put back
+    assert [weight["norm_after"] for weight in trace.facts["weights"]] == pytest.approx(truth["norms"], rel=1e-6)
+    (evidence,) = evidence_of({"chunks": trace})
+    assert padding_attended(evidence) is None
 
 
 def test_a_train_step_of_ones_own_reports_each_steps_loss(recorded: Recorded):
