@@ -166,7 +166,8 @@ CATALOGUE: dict[str, Entry] = {
     "held-out-vectors-foreign": Entry(
         "held-out vectors against training's: nearest neighbours, lengths, and the chunk model's classes for both",
         f"the chunk model names documents worse than at fine-tuning ({_SURE}), or {percent(at.PAIRING_GAP)} worse and by few "
-        f"classes, or gives {percent(at.OTHER_ANSWERS)} of the same chunks other classes (a note where an earlier epoch was as good); "
+        f"classes, or gives {percent(at.MANY_OTHER_ANSWERS)} of the same chunks other classes (a note from "
+        f"{percent(at.OTHER_ANSWERS)} on, and where an earlier epoch was as good); "
         f"or {percent(at.LONELY_REGION)} of training's vectors lie where held-out ones are {1 / at.LONELY:g} times as rare, and are "
         f"named worse than those; if it was not asked, {percent(at.SEPARATE)} lie nearest to their own side, or "
         f"{percent(at.OUTSIDE)} are {at.OTHER_LENGTH:g} times as long or short",

@@ -42,9 +42,9 @@ def held_out_vectors_foreign(evidence: Evidence) -> Finding | None:
         lines = _apart(evidence)
     title, weight = "Held-out and training vectors are of two kinds", CAUSE
     if not lines and (pairs := _same_chunks(evidence)) is not None:
-        lines = answered_otherwise(pairs.before, pairs.stored, pairs.owners)
+        lines, are_many = answered_otherwise(pairs.before, pairs.stored, pairs.owners)
         title = "The vectors are not what the chunk model made of these chunks at fine-tuning"
-        weight = NOTE if evidence.chunks is not None and may_be_an_earlier_epochs(evidence.chunks) else CAUSE
+        weight = CAUSE if are_many and not may_be_an_earlier_epochs(evidence.chunks) else NOTE
     return Finding("held-out-vectors-foreign", title, lines, weight, MEASURED) if lines else None
 
 

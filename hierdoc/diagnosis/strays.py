@@ -13,14 +13,17 @@ from hierdoc.diagnosis.thresholds import (
     FEWEST_TO_COMPARE,
     LONELY,
     LONELY_REGION,
+    MANY_OTHER_ANSWERS,
     OTHER_ANSWERS,
     ROUNDED_ANSWERS,
     SIGNIFICANT,
 )
 
 
-def answered_otherwise(before: np.ndarray, stored: np.ndarray, owners: np.ndarray) -> list[str]:
-    """Return lines about held-out chunks that get other classes by their stored vectors than at fine-tuning.
+def answered_otherwise(before: np.ndarray, stored: np.ndarray, owners: np.ndarray) -> tuple[list[str], bool]:
+    """Return (lines about held-out chunks that get other classes by their stored vectors than at fine-tuning, whether they are many).
+
+    Some are changed by what does no harm, such as vectors that were scaled to unit length on both sides.
 
     Args:
         before, stored: int (M,), the chunk model's class for the same chunks then, and for their vectors.
@@ -31,19 +34,20 @@ def answered_otherwise(before: np.ndarray, stored: np.ndarray, owners: np.ndarra
     touched = int((np.bincount(docs, other, len(names)) > 0).sum())
     rounded = min(1.0, ROUNDED_ANSWERS * len(other) / max(1, len(names)))
     if other.mean() < OTHER_ANSWERS or at_least(touched, len(names), rounded) >= SIGNIFICANT:
-        return []
-    return [
+        return [], False
+    lines = [
         f"the chunk model gives {percent(other.mean())} of the held-out chunks another class by their stored vectors than at "
         f"fine-tuning, in {touched:,} of {len(names):,} documents"
     ]
+    return lines, bool(other.mean() >= MANY_OTHER_ANSWERS)
 
 
-def may_be_an_earlier_epochs(training: Training) -> bool:
+def may_be_an_earlier_epochs(training: Training | None) -> bool:
     """Return whether an epoch before the last was as good on held-out chunks, so that somebody may have gone back to it.
 
     In a run it is known whose weights were kept.
     """
-    if training.kept_epoch is not None:
+    if training is None or training.kept_epoch is not None:
         return False
     readings = [
         [value for name in HELD_OUT_ACCURACY if isinstance(value := reading.get(name), (int, float))][:1]

@@ -39,6 +39,7 @@ SEPARATE = 0.97  # of the vectors have their nearest neighbour on their own side
 LONELY_REGION = 0.05  # of training's vectors: a region that holds fewer may be a few odd documents
 LONELY = 0.2  # of that share: so rare held-out vectors are there; where chunks were learned by heart, half
 OTHER_ANSWERS = 0.05  # of the held-out chunks get another class by their stored vectors: rounding changes fewer
+MANY_OTHER_ANSWERS = 0.15  # of them: scaling all vectors to one length, which does no harm, changes half as many
 ROUNDED_ANSWERS = 0.01  # of them may do so by rounding, as bfloat16 does
 OUTSIDE = 0.9  # of the held-out vectors are longer, or shorter, than 98 % of training's
 OTHER_LENGTH = 2.0  # times as long, or as short, is the middle one of them then; 1.4 where chunks were learned by heart
