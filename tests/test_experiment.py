@@ -330,3 +330,21 @@ def test_folds_that_are_trained_at_once_give_the_same_results(folder: Path, tmp_
 def test_no_jobs_are_refused(copy: Path, capsys: pytest.CaptureFixture[str]):
     assert experiment.main([str(copy), "--data", str(copy.parent), "--jobs", "0"]) == 2
     assert "`jobs` must be at least 1, but is 0 instead" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_encoders_and_heads_that_are_trained_at_once_are_those_trained_one_by_one(folder: Path, tmp_path: Path):
+    other = tmp_path / "003-at-once"
+    other.mkdir()
+    for number in (1, 2):
+        shutil.copy(folder / f"fold-{number}.csv", other)
+    config = (folder / "config.yaml").read_text().replace("seeds: [0, 1]", "seeds: [0]")
+    arms = "arms:\n  lstm: {head: {epochs: 2}}\n  average:\n"
+    (other / "config.yaml").write_text(config[: config.index("arms:")] + arms, encoding="utf-8")
+    run_experiment(other, folder.parent, tmp_path / "runs", jobs=2)
+    for name in ("tiny.lstm.seed-0", "tiny.average.seed-0"):
+        at_once, one_by_one = result(other, name), result(folder, name)
+        assert at_once["metrics"]["confusion_matrix"] == one_by_one["metrics"]["confusion_matrix"]
+        for part, before in zip(at_once["parts"], one_by_one["parts"], strict=True):
+            assert part["dev"] == before["dev"]
+            assert part["timings"]["finetune"]["num_cores"] == len(apart.shares_of_cores(2)[0])
