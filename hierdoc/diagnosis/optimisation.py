@@ -218,8 +218,10 @@ def learning_rate_too_large(evidence: Evidence) -> Finding | None:
             course.began, float(np.log(training.num_classes))
         )
         ended_high = ended_high and (movement is None or movement.whole > MOVED_FAR_LOADED)
-        moved, high = movement.whole if movement is not None else 0.0, ABOVE_FREQUENCIES * label_entropy(training)
-        far = MOVED_FAR_LOADED if training.weights_loaded else MOVED_FAR
+        moved = movement.whole if movement is not None else 0.0
+        # what began at random may end at the entropy for other reasons; what was loaded moves so far for this one only
+        far, above = (MOVED_FAR_LOADED, NOT_LEARNED) if training.weights_loaded else (MOVED_FAR, ABOVE_FREQUENCIES)
+        high = above * label_entropy(training)
         if ended_high or moved > MOVED_TOO_FAR or (moved > far and course.last > high):
             return Finding(
                 "learning-rate-too-large",
