@@ -220,7 +220,7 @@ def learning_rate_too_large(evidence: Evidence) -> Finding | None:
         ended_high = ended_high and (movement is None or movement.whole > MOVED_FAR_LOADED)
         moved = movement.whole if movement is not None else 0.0
         # what began at random may end at the entropy for other reasons; what was loaded moves so far for this one only
-        far, above = (MOVED_FAR_LOADED, NOT_LEARNED) if training.weights_loaded else (MOVED_FAR, ABOVE_FREQUENCIES)
+        far, above = (MOVED_FAR_LOADED, 1.0) if training.weights_loaded else (MOVED_FAR, ABOVE_FREQUENCIES)
         high = above * label_entropy(training)
         if ended_high or moved > MOVED_TOO_FAR or (moved > far and course.last > high):
             return Finding(

@@ -29,10 +29,12 @@ def moved(by: float, ends: float, loaded: int) -> Evidence:
 @pytest.mark.parametrize(
     ("by", "ends", "loaded", "accused"),
     [
-        (2.0, 1.0, 199, True),  # a loaded encoder, at the very entropy
+        (2.0, 1.01, 199, True),  # a loaded encoder, at the very entropy
+        (0.2, 1.01, 199, True),
+        (0.2, 0.98, 199, False),  # below it: it learned a little
         (2.0, 0.5, 199, False),  # it learned
-        (0.1, 1.0, 199, False),  # it moved as encoders do
-        (2.0, 1.0, 0, False),  # from random weights: nothing to throw away
+        (0.1, 1.01, 199, False),  # it moved as encoders do
+        (2.0, 1.01, 0, False),  # from random weights: nothing to throw away
         (6.0, 1.1, 0, True),
     ],
 )
