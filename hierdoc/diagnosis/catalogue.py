@@ -252,7 +252,7 @@ CATALOGUE: dict[str, Entry] = {
     "learning-rate-too-large": Entry(
         "where the loss ends, and how far the weights moved",
         f"{at.JUMPED:g} times the first loss and ln C; or {at.MOVED_FAR:g} times their norm with nothing learned "
-        f"({at.MOVED_FAR_LOADED:g} for an encoder that was loaded), or "
+        f"({at.MOVED_FAR_LOADED:g} for an encoder that was loaded, {at.MOVED_FAR_DEEP:g} if it has {at.DEEP} arrays), or "
         f"{at.MOVED_TOO_FAR:g} times in any case",
         "Divide the learning rate by 10 until the loss falls from its first steps: 2e-5 for BERT, 1e-3 for a head.",
     ),

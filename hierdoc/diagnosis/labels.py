@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 
@@ -102,7 +103,8 @@ def _lacking(training: Training) -> _Lacking | None:
     present = np.unique(held_out)
     frequency = float((~np.isin(labels, present)).mean())
     num_documents = len(set(doc_ids)) if are_known else len(held_out)
-    if (1 - frequency) ** num_documents >= SIGNIFICANT:
+    # that all are of these classes, times the ways to choose as many: the held-out examples have chosen them themselves
+    if comb(len(np.unique(labels)), len(present)) * (1 - frequency) ** num_documents >= SIGNIFICANT:
         return None
     return _Lacking(present.tolist(), frequency, len(held_out))
 

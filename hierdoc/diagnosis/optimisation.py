@@ -13,10 +13,12 @@ from hierdoc.diagnosis.losses import TRAIN_LOSS, Course, course_of, learned
 from hierdoc.diagnosis.pairs import training_features
 from hierdoc.diagnosis.thresholds import (
     ABOVE_FREQUENCIES,
+    DEEP,
     FEWEST_STEPS,
     HARDLY_MOVED,
     JUMPED,
     MOVED_FAR,
+    MOVED_FAR_DEEP,
     MOVED_FAR_LOADED,
     MOVED_TOO_FAR,
     NOT_LEARNED,
@@ -219,9 +221,13 @@ def learning_rate_too_large(evidence: Evidence) -> Finding | None:
         )
         ended_high = ended_high and (movement is None or movement.whole > MOVED_FAR_LOADED)
         moved = movement.whole if movement is not None else 0.0
-        # what began at random may end at the entropy for other reasons; what was loaded moves so far for this one only
-        far, above = (MOVED_FAR_LOADED, 1.0) if training.weights_loaded else (MOVED_FAR, ABOVE_FREQUENCIES)
-        high = above * label_entropy(training)
+        far, high = (
+            MOVED_FAR_LOADED if training.weights_loaded else MOVED_FAR,
+            ABOVE_FREQUENCIES * label_entropy(training),
+        )
+        if training.weights_loaded and movement is not None and movement.arrays >= DEEP:
+            # others may end at the entropy for other reasons; what was loaded and is deep moves so far for this one only
+            far, high = MOVED_FAR_DEEP, label_entropy(training)
         if ended_high or moved > MOVED_TOO_FAR or (moved > far and course.last > high):
             return Finding(
                 "learning-rate-too-large",
