@@ -27,18 +27,22 @@ def with_labels(train: list[int], held_out: list[int]) -> Evidence:
     return Evidence(documents=dataclasses.replace(documents, examples=examples, held_out=predictions))
 
 
+ALIKE = list(range(20))
+UNEQUAL = [3] * 4 + list(range(4, 20))  # class 3 is a fifth of all
+
+
 @pytest.mark.parametrize(
-    ("held_out", "lacks", "is_one"),
+    ("train", "held_out", "lacks", "is_one"),
     [
-        ([0] * 30 + [1] * 30, True, False),  # 2 of 20 classes, in 60 documents
-        ([*range(8), *range(7)], False, False),  # 8 of 20 in 15: chance
-        ([*range(3)] * 5, True, False),  # 3 of 20 in 15: comb(20, 3) * 0.15 ** 15 is 5e-10
-        ([*range(16)] * 3 + [1, 2], False, False),  # four rare classes are not worth a word
-        ([5] * 15, False, True),
-        ([5] * 3, False, False),  # 20 * 0.05 ** 3 is 2.5e-3
+        (ALIKE, [0] * 30 + [1] * 30, True, False),  # 2 of 20 classes, in 60 documents
+        (ALIKE, [*range(8), *range(7)], False, False),  # 8 of 20 in 15: chance
+        (ALIKE, [*range(3)] * 5, True, False),  # 3 of 20 in 15: comb(20, 3) * 0.15 ** 15 is 5e-10
+        (UNEQUAL, [*range(4, 20)] * 3 + [*range(4, 16)], False, False),  # surely without class 3, and not worth a word
+        (ALIKE, [5] * 15, False, True),
+        (ALIKE, [5] * 3, False, False),  # 20 * 0.05 ** 3 is 2.5e-3
     ],
 )
-def test_classes_are_lacking_where_chance_does_not_leave_them_out(held_out: list[int], lacks: bool, is_one: bool):
-    evidence = with_labels(list(range(20)), held_out)
+def test_classes_are_lacking_where_chance_does_not_leave_them_out(train, held_out, lacks: bool, is_one: bool):
+    evidence = with_labels(train, held_out)
     assert (held_out_lacks_classes(evidence) is not None) == lacks
     assert (held_out_one_class(evidence) is not None) == is_one

@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hierdoc.diagnosis.evidence import Evidence, Vectors
+from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Vectors
+from hierdoc.diagnosis.grouping import chunks_repeated
 from hierdoc.diagnosis.probes import lonely_region
 from hierdoc.diagnosis.strays import answered_otherwise, may_be_an_earlier_epochs, region_of_training_only
 from tests.diagnosis.simulation import Simulation, World
@@ -61,23 +62,24 @@ def chunk_training():
     return evidence_of(Simulation(World(seed=0)).run())[0].chunks
 
 
-def made(lonely: float, right_there: float, held_out_there: float = 0.0) -> Evidence:
+def made(lonely: float, right_there: float, held_out_there: float = 0.0, times: int = 1) -> Evidence:
     """300 training and 100 held-out vectors of two classes, of which some lie far away and are named less well there."""
     rng = np.random.default_rng(0)
-    labels = np.arange(400) % 2
-    values = rng.standard_normal((400, 16)) + 3 * labels[:, None]
+    num_train, num = 300 * times, 400 * times
+    labels = np.arange(num) % 2
+    values = rng.standard_normal((num, 16)) + 3 * labels[:, None]
     predicted = labels.copy()
-    wrong = rng.random(400) < 0.2
+    wrong = rng.random(num) < 0.2
     predicted[wrong] = 1 - predicted[wrong]
-    sizes = round(300 * lonely), round(100 * held_out_there)
-    away = np.concatenate([np.arange(sizes[0]), 300 + np.arange(sizes[1])])
+    sizes = round(num_train * lonely), round((num - num_train) * held_out_there)
+    away = np.concatenate([np.arange(sizes[0]), num_train + np.arange(sizes[1])])
     values[away] = rng.standard_normal((len(away), 16)) - 9
     predicted[away] = np.where(np.arange(len(away)) < right_there * len(away), labels[away], 1 - labels[away])
-    splits = np.array(["train"] * 300 + ["dev"] * 100, object)
-    doc_ids = np.array([str(number) for number in range(400)], object)
+    splits = np.array(["train"] * num_train + ["dev"] * (num - num_train), object)
+    doc_ids = np.array([str(number) for number in range(num)], object)
     return Evidence(
         made=Vectors(
-            doc_ids, splits, np.zeros(400, np.int64), labels, predicted, np.arange(400).astype(np.uint64),
+            doc_ids, splits, np.zeros(num, np.int64), labels, predicted, np.arange(num).astype(np.uint64),
             values.astype(np.float32),
         )
     )  # fmt: skip
@@ -90,7 +92,7 @@ def made(lonely: float, right_there: float, held_out_there: float = 0.0) -> Evid
         (made(lonely=0.3, right_there=0.3), True),
         (made(lonely=0.3, right_there=0.9), False),  # a kind of documents that was not held out
         (made(lonely=0.3, right_there=0.3, held_out_there=0.3), False),  # a hard kind that was
-        (made(lonely=0.03, right_there=0.0), False),  # few
+        (made(lonely=0.03, right_there=0.0, times=10), False),  # few
     ],
 )
 def test_vectors_that_lie_apart_and_have_lost_their_classes_are_told(evidence: Evidence, said: bool):
@@ -107,3 +109,26 @@ def test_the_loneliest_region_is_found():
     inside, beside = lonely_region(one, other, 0.2)
     assert inside.tolist() == [True] * 40 + [False] * 160 and not beside.any()
     assert not lonely_region(np.ones((5, 3)), np.ones((5, 3)), 0.2)[0].any()  # one point has one region
+
+
+def noted(documents: list[list[int]]) -> Evidence:
+    """Vectors by hash, as they were noted for training's documents."""
+    doc_ids = np.array([f"d{number}" for number, hashes in enumerate(documents) for _ in hashes], object)
+    hashes = np.array([one for hashes in documents for one in hashes], np.uint64)
+    unknown = np.full(len(hashes), UNKNOWN)
+    splits = np.array(["train"] * len(hashes), object)
+    return Evidence(made=Vectors(doc_ids, splits, np.arange(len(hashes)), unknown, unknown, hashes, None))
+
+
+@pytest.mark.parametrize(
+    ("documents", "weight"),
+    [
+        ([[1, 2, 3], [4, 5], [6]], None),
+        ([[1, 1, 1], [4, 4], [6]], "cause"),  # the window does not move
+        ([[1, 1], [4, 4], [6, 6], [7, 8, 7, 8]], None),  # all of them were noted twice
+        ([[1, 1], *([number, number + 1] for number in range(10, 210, 2))], "note"),  # one document repeats itself
+    ],
+)
+def test_documents_that_were_made_of_one_vector_are_told(documents: list[list[int]], weight: str | None):
+    found = chunks_repeated(noted(documents))
+    assert (None if found is None else found.weight) == weight
