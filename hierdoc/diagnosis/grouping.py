@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Ragged, Training, Vectors
+from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Examples, Predictions, Ragged, Vectors
 from hierdoc.diagnosis.findings import CAUSE, NOTE, Finding, few, share
 from hierdoc.diagnosis.identity import NONE, Placed, placed_held_out, placed_training
 from hierdoc.diagnosis.thresholds import ANY_FOREIGN, FEWEST_TO_COMPARE, LEFT_OUT, OUT_OF_ORDER, SAME_BUT_CHANGED
@@ -148,9 +148,12 @@ def _unordered(index: np.ndarray, hashes: Ragged, placed: Placed | None) -> tupl
 def chunks_left_out(evidence: Evidence) -> Finding | None:
     """Chunks of the documents in use that were made and are in no example."""
     found = [line for line in (_left_out(*side) for side in _both_sides(evidence)) if line is not None]
-    if not found and evidence.documents is not None and placed_training(evidence) is None:
-        fewer = _fewer_than_cut(evidence.chunks, evidence.documents)
-        found = [fewer] if fewer else []
+    chunks, documents = evidence.chunks, evidence.documents
+    if not found and chunks is not None and documents is not None:
+        if placed_training(evidence) is None and not len(chunks.steps.examples.values):
+            found += _fewer_than_cut("training", chunks.examples, documents.examples)
+        if placed_held_out(evidence) is None:
+            found += _fewer_than_cut("held-out", chunks.held_out, documents.held_out)
     if not found:
         return None
     worst = max(part for _, part in found)
@@ -193,28 +196,24 @@ def _where(missing: np.ndarray, made: np.ndarray, width: int, placed: Placed) ->
     return "; always the first ones" if begins.any() and not ends.any() else ""
 
 
-def _fewer_than_cut(chunks: Training | None, documents: Training) -> tuple[str, float] | None:
-    """Return (a line, the share left out) by the number of a document's chunks in both trainings."""
-    if chunks is None or len(chunks.steps.examples.values):
-        return None
-    cut: dict[str, int] = {}
-    for doc_id in chunks.examples.doc_ids.tolist():
+def _fewer_than_cut(
+    of: str, chunks: Examples | Predictions, documents: Examples | Predictions
+) -> list[tuple[str, float]]:
+    """Return (a line, the share left out), or nothing, by the number of a document's distinct chunks in both trainings."""
+    cut: dict[str, set[int]] = {}
+    for row, doc_id in enumerate(chunks.doc_ids.tolist()):
         if doc_id is not None:
-            cut[doc_id] = cut.get(doc_id, 0) + 1
+            cut.setdefault(doc_id, set()).update(chunks.hashes[row].tolist())
     used: dict[str, int] = {}
-    for doc_id, length in zip(
-        documents.examples.doc_ids.tolist(), documents.examples.hashes.lengths.tolist(), strict=True
-    ):
+    for doc_id, length in zip(documents.doc_ids.tolist(), documents.hashes.lengths.tolist(), strict=True):
         if doc_id in cut and length:
             used[doc_id] = max(used.get(doc_id, 0), length)
-    shorter = {doc_id: cut[doc_id] - num for doc_id, num in used.items() if num < cut[doc_id]}
+    shorter = {doc_id: len(cut[doc_id]) - num for doc_id, num in used.items() if num < len(cut[doc_id])}
     if not shorter:
-        return None
-    total, missing = sum(cut[doc_id] for doc_id in used), sum(shorter.values())
-    return (
-        f"training: {share(missing, total, 'chunks')} of {len(shorter):,} documents are in no example",
-        missing / total,
-    )
+        return []
+    total, missing = sum(len(cut[doc_id]) for doc_id in used), sum(shorter.values())
+    line = f"{of}: {share(missing, total, 'chunks')} of {len(shorter):,} documents are in no example"
+    return [(line, missing / total)]
 
 
 def chunks_repeated(evidence: Evidence) -> Finding | None:

@@ -1,4 +1,4 @@
-"""Faults that experiments/020-stuck-at-chance injected, and that the doctor missed there at first."""
+"""Faults that experiments/020-stuck-at-chance injected and that the doctor missed there at first, and one a red team had left."""
 
 from __future__ import annotations
 
@@ -29,6 +29,13 @@ def nothing_to_train(sim: Simulation, strength: float) -> None:
     sim.traces["head"].facts["weights"] = []
 
 
+@at("grouped")
+def first_chunk_only_in_dev(sim: Simulation, strength: float) -> None:
+    docs = np.arange(sim.num_train, len(sim.labels))
+    for doc in docs[sim.rng.random(len(docs)) < strength]:
+        sim.groups[doc] = sim.groups[doc][:1]
+
+
 def first_rows_of_dev(sim: Simulation, now: str, strength: float) -> None:
     if now == "traces":
         trace = sim.traces["head"]
@@ -38,6 +45,9 @@ def first_rows_of_dev(sim: Simulation, now: str, strength: float) -> None:
 
 
 STUCK = {
+    "first chunk only in dev": Fault(
+        first_chunk_only_in_dev, {"chunks-left-out"}, {"notes_dev_vectors": False, "fewest_chunks": 2}
+    ),
     "nothing to train": Fault(nothing_to_train, {"weights-did-not-move"}),
     "first rows of dev": Fault(
         first_rows_of_dev, {"held-out-lacks-classes", "held-out-one-class"}, strengths=(1.0, 0.5)
