@@ -203,6 +203,13 @@ def test_an_accused_healthy_run_is_counted():
 def test_the_readme_is_what_the_results_say_and_every_breakage_has_a_case():
     check = subprocess.run([sys.executable, str(FOLDER / "report.py"), "--check"], capture_output=True, text=True)
     assert check.returncode == 0, check.stdout
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    found = [
+        json.loads((FOLDER / f"results/{dataset}/accuracy_of_another_kind-1.json").read_text())
+        for dataset in ("20ng", "complaints")
+    ]
+    shown, real = (" and ".join(f"{one[key]:.2f}" for one in found) for key in ("accuracy_shown", "accuracy"))
+    assert f"show {shown} here for a model that is right on {real} of the documents" in " ".join(readme.split())
     config = yaml.safe_load((FOLDER / "config.yaml").read_text(encoding="utf-8"))
     broken = [entry for group in ("causes", "held_out", "later") for entry in config[group]]
     used = {name for entry in broken for how in entry["strengths"] for name in how.get("break", {})}
