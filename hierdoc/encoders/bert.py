@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -157,12 +158,15 @@ class BertEncoder:
             dropout_seed: int64 (2,) while training, see `hierdoc.encoders.dropout`; None drops nothing.
         """
         tf = compat.load_tensorflow()
+        *layers, last = self._layer.encoders_layer.encoder_layers
         self._dropout.seed = dropout_seed
         try:
-            hidden = self._layer([token_ids, tf.zeros_like(token_ids)], mask=mask, training=dropout_seed is not None)
+            hidden = self._layer.embeddings_layer([token_ids, tf.zeros_like(token_ids)])
+            for layer in layers:
+                hidden = layer(hidden, mask=mask)
+            return _cls_of_layer(last, hidden, mask)
         finally:
             self._dropout.seed = None
-        return hidden[:, 0, :]  # (N, T, D) to (N, D)
 
     def trainable(self, freeze_embeddings: bool = False, trainable_layers: int | None = None) -> list[Any]:
         """Return the variables to train: all, or without the embeddings, or the last `trainable_layers` layers only.
@@ -202,6 +206,35 @@ class BertEncoder:
                     f"{source}: weight {name!r} must have shape {tuple(variable.shape)}, but has {tuple(value.shape)} instead"
                 )
             variable.assign(value)
+
+
+def _cls_of_layer(layer: Any, hidden: Any, mask: Any) -> Any:
+    """Return what a transformer layer makes of the first token alone, float32 (N, D).
+
+    The same numbers as bert-for-tf2's layer would have there, up to rounding, and the same gradients; every token is still
+    attended to, but no other token's query, projection and feed-forward are computed, which nobody would read.
+
+    Args:
+        layer: bert-for-tf2's SingleTransformerEncoderLayer, built.
+        hidden: float32 (N, T, D).
+        mask: bool (N, T), True = a real token.
+    """
+    tf = compat.load_tensorflow()
+    attention = layer.self_attention_layer.attention_layer
+    heads, size = attention.params.num_heads, attention.params.size_per_head
+    first = hidden[:, :1]
+
+    def by_head(projected: Any) -> Any:  # (N, T, D) to (N, heads, T, size)
+        return tf.transpose(tf.reshape(projected, [-1, projected.shape[1], heads, size]), [0, 2, 1, 3])
+
+    query, key = by_head(attention.query_layer(first)), by_head(attention.key_layer(hidden))
+    value = by_head(attention.value_layer(hidden))
+    scores = tf.matmul(query, key, transpose_b=True) / math.sqrt(size)  # (N, heads, 1, T)
+    scores += (1.0 - tf.cast(mask, tf.float32))[:, None, None, :] * attention.params.negative_infinity
+    shares = attention.dropout_layer(tf.nn.softmax(scores))
+    context = tf.reshape(tf.matmul(shares, value), tf.shape(first))
+    attended = layer.self_attention_layer.attention_projector([context, first])
+    return layer.output_projector([layer.intermediate_layer(attended), attended])[:, 0]
 
 
 def build_bert(config: dict[str, Any]) -> BertEncoder:

@@ -2,13 +2,12 @@
 
 Every batch of one length has the same number of rows; missing rows are filled up. So a chunk goes through arithmetic
 of the same shape whoever its companions are, and its vector comes out the same, bit for bit, in embed and in predict.
-That holds for each row because a batch has a multiple of `LANES` tokens: the processor computes so many numbers at once,
+That holds for each row because a batch has a multiple of `LANES` rows: the processor computes so many numbers at once,
 and what is left over at a tensor's end, which would be in the last rows, by other functions with other roundings.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,9 +29,8 @@ def bucket_of(lengths: np.ndarray, chunk_size: int) -> np.ndarray:
 
 
 def rows_of(length: int) -> int:
-    """Return the rows of every batch of one padded length: about `TOKENS_PER_BATCH` tokens, and a multiple of `LANES`."""
-    step = LANES // math.gcd(length, LANES)
-    return max(1, TOKENS_PER_BATCH // (length * step)) * step
+    """Return the rows of every batch of one padded length: a multiple of `LANES`, of at most `TOKENS_PER_BATCH` tokens if it can."""
+    return max(1, TOKENS_PER_BATCH // (length * LANES)) * LANES
 
 
 def plan_batches(lengths: np.ndarray, chunk_size: int) -> list[tuple[int, int, np.ndarray]]:

@@ -93,6 +93,27 @@ def test_the_settings_that_the_numpy_loop_is_compared_with_make_a_difference():
         assert np.abs(cls_vector(FULL, without, ROWS[0]) - plain).max() > 1000 * FLOAT32
 
 
+def test_the_last_layers_first_token_alone_has_the_values_and_gradients_that_the_whole_layer_gives():
+    encoder, _ = make_encoder(num_attention_heads=4)
+    tf = compat.load_tensorflow()
+    token_ids, mask = padded(ROWS, 9)
+    weights = np.random.default_rng(0).normal(size=(4, 8)).astype(np.float32)
+
+    def whole() -> Any:
+        return encoder._layer([token_ids, tf.zeros_like(token_ids)], mask=tf.constant(mask))[:, 0]
+
+    found = []
+    for vectors_of in (whole, lambda: encoder(token_ids, tf.constant(mask))):
+        with tf.GradientTape() as tape:
+            vectors = vectors_of()
+            loss = tf.reduce_sum(weights * vectors**2)
+        gradients = tape.gradient(loss, encoder.trainable())
+        found.append([vectors.numpy(), *(tf.convert_to_tensor(gradient).numpy() for gradient in gradients)])
+    assert len(found[0]) == 1 + len(encoder.variables)
+    for wanted, ours in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, wanted, rtol=0, atol=FLOAT32 * max(1, np.abs(wanted).max()))
+
+
 def test_two_encoders_in_one_process_keep_their_own_settings():
     first, arrays = make_encoder(layer_norm_eps=0.5, hidden_act="relu")
     make_encoder(layer_norm_eps=1e-12, hidden_act="gelu")

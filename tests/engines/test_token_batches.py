@@ -46,8 +46,8 @@ def test_batches_of_one_length_have_one_number_of_rows_whatever_stands_in_them()
 def test_a_batch_fills_whole_registers_so_that_no_row_is_what_is_left_over():
     for chunk_size in range(3, 513):
         for length, num_rows, _ in plan_batches(bucket_lengths(chunk_size), chunk_size):
-            assert length * num_rows % 16 == 0  # AVX-512 has 16 float32 numbers in a register
-            assert 1600 < length * num_rows <= 3200 or num_rows <= 16
+            assert num_rows % 16 == 0  # AVX-512 has 16 float32 numbers in a register
+            assert 1600 < length * num_rows <= 3200 or num_rows == 16
 
 
 def test_batches_come_longest_first_so_that_memory_runs_out_at_once_or_never():
@@ -55,8 +55,8 @@ def test_batches_come_longest_first_so_that_memory_runs_out_at_once_or_never():
     assert lengths == [200, 150, 100, 50, 25]
 
 
-def test_a_chunk_longer_than_a_batchs_tokens_still_gets_a_row():
-    assert [(length, rows) for length, rows, _ in plan_batches(np.array([4000, 4000]), 4000)] == [(4000, 1), (4000, 1)]
+def test_chunks_longer_than_a_batchs_tokens_still_fill_whole_registers():
+    assert [(length, rows) for length, rows, _ in plan_batches(np.array([4000, 4000]), 4000)] == [(4000, 16)]
 
 
 def test_no_chunks_need_no_batches():
