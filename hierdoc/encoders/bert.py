@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hierdoc.encoders import compat
+from hierdoc.encoders import compat, operations
 from hierdoc.encoders.dropout import DropoutLayers
 from hierdoc.errors import HierdocError
 
@@ -74,7 +74,7 @@ def _activation(name: str) -> Any:
     """
     tf = compat.load_tensorflow()
     activations = {
-        "gelu": lambda x: tf.nn.gelu(x, approximate=False),
+        "gelu": operations.gelu,
         "gelu_new": lambda x: tf.nn.gelu(x, approximate=True),
         "gelu_pytorch_tanh": lambda x: tf.nn.gelu(x, approximate=True),
         "relu": tf.nn.relu,
@@ -136,8 +136,8 @@ class BertEncoder:
         self._layer([example, example], mask=tf.ones((1, 2), tf.bool))
         for sublayer in self._layer._flatten_layers():
             sublayer.input_spec = None  # bert-for-tf2 0.14.9 pins the sequence length of the first call
-            if sublayer.name == "LayerNorm":
-                sublayer.params.epsilon = config["layer_norm_eps"]  # not passed down by bert-for-tf2 0.14.9
+            if sublayer.name == "LayerNorm":  # bert-for-tf2 0.14.9 does not pass epsilon down either
+                sublayer.call = _layer_norm_of(sublayer, config["layer_norm_eps"])
         self._dropout = DropoutLayers(self._layer)
         by_name = {variable.name.removeprefix("bert/").removesuffix(":0"): variable for variable in self._layer.weights}
         names = weight_names(config["num_hidden_layers"])
@@ -206,6 +206,11 @@ class BertEncoder:
                     f"{source}: weight {name!r} must have shape {tuple(variable.shape)}, but has {tuple(value.shape)} instead"
                 )
             variable.assign(value)
+
+
+def _layer_norm_of(layer: Any, epsilon: float) -> Any:
+    """Return what stands for the `call` of a built params-flow LayerNormalization."""
+    return lambda inputs, **_: operations.layer_norm(inputs, layer.gamma, layer.beta, epsilon)
 
 
 def _cls_of_layer(layer: Any, hidden: Any, mask: Any) -> Any:
