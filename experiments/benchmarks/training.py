@@ -29,10 +29,10 @@ def measure(deterministic: bool) -> dict[str, float]:
     from hierdoc.engines.precision import in_precision, resolve_precision
     from hierdoc.learning import loop
     from hierdoc.learning.checkpoints import Checkpoints
+    from hierdoc.learning.optimizers import adam
     from hierdoc.objectives.classification import ChunkHead
     from hierdoc.stages.store import CHECKPOINT
 
-    tf = compat.load_tensorflow()
     source = find_encoder("minilm")
     with compat.deterministic_ops(deterministic), in_precision(resolve_precision("auto")):
         encoder = ENCODERS["bert"](source.config)
@@ -42,7 +42,7 @@ def measure(deterministic: bool) -> dict[str, float]:
         trained = loop.make_trained(
             lambda ids, mask, dropout_seed: head(encoder(ids, mask, dropout_seed), dropout_seed),
             variables,
-            tf.keras.optimizers.Adam(5e-5, epsilon=1e-7),
+            adam(5e-5),
             seed=0,
             trace_each_shape=True,
         )

@@ -15,6 +15,7 @@ from hierdoc.learning import loop
 from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.chunk_batches import make_batches, plan_epoch
 from hierdoc.learning.history import History
+from hierdoc.learning.optimizers import adam
 from hierdoc.learning.schedules import warmup_linear
 from hierdoc.learning.traces import HeldOut, TrainingTrace, spread
 from hierdoc.objectives import classification
@@ -58,7 +59,7 @@ def train_encoder(
     variables = [*body, head.kernel, head.bias]
     plans = _plan_epochs(train, chunk_size, parameters)
     num_steps = sum(map(len, plans))
-    optimizer = tf.keras.optimizers.Adam(warmup_linear(parameters["learning_rate"], num_steps), epsilon=1e-7)
+    optimizer = adam(warmup_linear(parameters["learning_rate"], num_steps))
     weights = _weights_of_classes(train, plans, num_classes, parameters["class_weight"])
     encode = build_engine(encoder, parameters["precision"])
 

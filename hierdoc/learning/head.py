@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from hierdoc.encoders import compat
 from hierdoc.encoders.dropout import dropout
 from hierdoc.heads import HEADS
 from hierdoc.heads.document_probs import Logits, compile_head, compile_logits
 from hierdoc.learning import loop
 from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.history import History
+from hierdoc.learning.optimizers import adam
 from hierdoc.learning.seeds import generator, seed_tensorflow
 from hierdoc.learning.traces import HeldOut, TrainingTrace, spread
 from hierdoc.objectives.classification import accuracy_and_loss
@@ -45,12 +45,11 @@ def train_head(
         checkpoints: what an interrupted training left, and where this one leaves the same.
         trace: gets what each step saw and what came of it, and is saved.
     """
-    tf = compat.load_tensorflow()
     seed_tensorflow(parameters["seed"])
     model = HEADS[parameters["head"]](dim, num_classes)
     logits_of = compile_logits(model)
     document_probs = compile_head(model, num_classes, logits_of)
-    optimizer = tf.keras.optimizers.Adam(parameters["learning_rate"], epsilon=1e-7)
+    optimizer = adam(parameters["learning_rate"])
 
     def batches_of(epoch: int) -> list[Any]:
         rng = generator(parameters["seed"], "head epoch", epoch)
