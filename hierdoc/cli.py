@@ -62,6 +62,13 @@ def add_deterministic(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Add the flag of whatever encodes chunks."""
+    parser.add_argument(
+        "--engine", default="auto", metavar="NAME", help="openvino or tensorflow; auto is the fastest that is installed"
+    )
+
+
 DATA_HELP = (
     "CSV, TSV, JSONL or Parquet (also with .gz or .zst): one row is one document; "
     "or a folder or files of text: one file is; or - for stdin"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hierdoc import cli
-from hierdoc.progress import bar
+from hierdoc.progress import bar, say
 from hierdoc.stages import store, tables
 from hierdoc.stages.finished import FinishedStage, read_stage
 
@@ -21,39 +21,44 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def embed_chunks(run: str | PathLike[str], precision: str = "auto", overwrite: bool = False) -> FinishedStage:
+def embed_chunks(
+    run: str | PathLike[str], engine: str = "auto", precision: str = "auto", overwrite: bool = False
+) -> FinishedStage:
     """Write RUN/embed: the vector and the class probabilities of every chunk of every split.
 
     One shard of chunks is in memory at a time; a shard that an interrupted run has written is kept.
 
     Args:
         run: a run directory with finished chunk and finetune stages.
+        engine: auto, or one of `hierdoc.engines.ENGINES`; auto is the fastest that is installed.
         precision: auto, float32 or bfloat16 (where the CPU has it; auto takes it then).
         overwrite: make the stage again.
 
     Raises:
-        HierdocError: a stage is missing or does not fit the other; the precision is not to be had.
+        HierdocError: a stage is missing or does not fit the other; the engine or the precision is not to be had.
     """
     import pyarrow as pa
 
+    from hierdoc.engines import ENGINES, resolve_engine
     from hierdoc.engines.precision import resolve_precision
     from hierdoc.objectives.classification import chunk_probs
     from hierdoc.stages.weights import load_weights
 
     chunk, finetune = read_stage(run, "chunk"), read_stage(run, "finetune")
-    parameters = {"engine": "tensorflow", "precision": resolve_precision(precision)}
+    parameters = {"engine": resolve_engine(engine), "precision": resolve_precision(precision)}
     stage = store.begin(run, "embed", parameters, {"chunk": chunk, "finetune": finetune}, overwrite)
     if isinstance(stage, FinishedStage):
         return stage
     from hierdoc.encoders.finetuned import load_encoder
-    from hierdoc.engines import ENGINES
-    from hierdoc.engines.tensorflow import encode_chunks
+    from hierdoc.engines.encoding import encode_chunks
 
-    encoder = load_encoder(finetune.path)
-    encode = ENGINES["tensorflow"](encoder, parameters["precision"])
+    loaded = ENGINES[parameters["engine"]](
+        *load_encoder(finetune.path), parameters["precision"], chunk.parameters["chunk_size"]
+    )
+    say(f"embed: {parameters['engine']} in {parameters['precision']}")
     head = load_weights(finetune.path / "chunk_head.safetensors")
     num_classes = len(chunk.details["labels"])
-    schema = tables.vectors_schema(encoder.dim, num_classes)
+    schema = tables.vectors_schema(loaded.dim, num_classes)
     num_encoded, seconds = 0, 0.0
     with bar("embed", "chunks", chunk.details["num_chunks"]) as progress:
         for source in chunk.files("chunks-"):
@@ -64,7 +69,7 @@ def embed_chunks(run: str | PathLike[str], precision: str = "auto", overwrite: b
                 continue
             rows = tables.ragged_of(table["token_ids"])
             started = time.monotonic()
-            vectors = encode_chunks(encode, rows, chunk.parameters["chunk_size"], encoder.dim, progress)
+            vectors = encode_chunks(loaded, rows, progress)
             seconds += time.monotonic() - started
             columns = [
                 table["doc_id"].combine_chunks(),
@@ -76,7 +81,7 @@ def embed_chunks(run: str | PathLike[str], precision: str = "auto", overwrite: b
             stage.note_time()
             num_encoded += len(rows)
     rate = {"chunks_per_second": round(num_encoded / seconds, 2)} if seconds else {}
-    return stage.finish({"dim": encoder.dim, "num_chunks": chunk.details["num_chunks"], **parameters}, rate)
+    return stage.finish({"dim": loaded.dim, "num_chunks": chunk.details["num_chunks"], **parameters}, rate)
 
 
 def _is_whole(shard: Path, chunks: pa.Table, schema: pa.Schema) -> bool:
@@ -101,6 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
         "python -m hierdoc.embed runs/complaints",
     )
     parser.add_argument("run", metavar="RUN", help="the run directory")
+    cli.add_engine(parser)
     parser.add_argument(
         "--precision",
         default="auto",
@@ -115,7 +121,7 @@ def build_parser() -> argparse.ArgumentParser:
 def describe(stage: FinishedStage) -> str:
     """Return the line that says what was made."""
     found = stage.details
-    return f"{stage.path}: {found['num_chunks']} vectors of {found['dim']} numbers, computed in {found['precision']}"
+    return f"{stage.path}: {found['num_chunks']} vectors of {found['dim']} numbers, computed by {found['engine']} in {found['precision']}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

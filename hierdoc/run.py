@@ -11,6 +11,7 @@ from os import PathLike
 
 from hierdoc import chunk, cli, embed, evaluate, finetune, train_lstm
 from hierdoc.corpus.sources import Data
+from hierdoc.engines import resolve_engine
 from hierdoc.errors import HierdocError
 from hierdoc.progress import say
 from hierdoc.stages import store
@@ -36,6 +37,7 @@ def run_pipeline(
     epochs: int = 3,
     learning_rate: float | None = None,
     precision: str = "auto",
+    engine: str = "auto",
     freeze_embeddings: bool = False,
     trainable_layers: int | None = None,
     chunks_per_document: int | None = None,
@@ -48,13 +50,14 @@ def run_pipeline(
 
     Finished stages with the same parameters are skipped, so the same call goes on where it was stopped. `overwrite` makes
     the chunk stage again and then removes the later ones. `epochs` and
-    `learning_rate` are the encoder's, `precision` is finetune's and embed's, `deterministic` is both trainings', and `seed` is
+    `learning_rate` are the encoder's, `precision` is finetune's and embed's, `engine` is embed's, `deterministic` is both trainings', and `seed` is
     everyone's. The arguments
     are those of `chunk_documents` and `finetune_encoder`.
 
     Raises:
         HierdocError, HierdocFailure: as the stages.
     """
+    resolve_engine(engine)
     finetune.check_arguments(
         epochs, learning_rate, precision, freeze_embeddings, trainable_layers, chunks_per_document, class_weight
     )
@@ -75,7 +78,7 @@ def run_pipeline(
         deterministic, seed,
     )  # fmt: skip
     say(f"{run}: 3/5 embed")
-    embed.embed_chunks(run, precision)
+    embed.embed_chunks(run, engine, precision)
     say(f"{run}: 4/5 train_lstm")
     train_lstm.train_lstm_head(run, deterministic=deterministic, seed=seed)
     say(f"{run}: 5/5 evaluate")
@@ -91,6 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     chunk.add_arguments(parser)
     finetune.add_arguments(parser)
+    cli.add_engine(parser)
     cli.add_overwrite(parser)
     parser.set_defaults(function=run_pipeline, describe=evaluate.describe)
     return parser

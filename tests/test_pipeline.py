@@ -245,7 +245,7 @@ def test_embed_keeps_a_shard_that_an_interrupted_run_has_written(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_csv: Path, tiny_encoder: str
 ):
     from hierdoc.chunking import chunks
-    from hierdoc.engines import tensorflow as engine
+    from hierdoc.engines import encoding as engine
 
     monkeypatch.setattr(chunks, "TOKENS_PER_SHARD", 400)
     whole, broken = tmp_path / "whole", tmp_path / "broken"

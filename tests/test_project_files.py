@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "reporting": BASE | {"comparison", "evaluation"},
     "encoders": BASE | {"stages", "chunking"},
     "objectives": BASE | {"encoders"},
-    "engines": BASE | {"encoders"},
+    "graphs": BASE,
+    "engines": BASE | {"encoders", "graphs"},
     "heads": BASE | {"encoders", "engines", "objectives", "sequences", "stages", "chunking"},
     "learning": BASE | {"encoders", "engines", "heads", "objectives", "sequences", "stages", "tracing"},
 }

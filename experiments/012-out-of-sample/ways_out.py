@@ -16,7 +16,8 @@ import numpy as np
 from hierdoc.corpus.duplicates import near_duplicate_groups
 from hierdoc.encoders import ENCODERS, compat
 from hierdoc.encoders.pretrained import find_encoder
-from hierdoc.engines.tensorflow import build_engine, encode_chunks
+from hierdoc.engines import ENGINES
+from hierdoc.engines.encoding import encode_chunks
 from hierdoc.evaluation.baselines import Answers
 from hierdoc.heads import HEADS
 from hierdoc.heads.document_probs import compile_head, load_head, save_head
@@ -272,11 +273,14 @@ def _train_and_encode(
         History(place / "history.jsonl"), Checkpoints(place),
     )  # fmt: skip
     say(f"{place}: epoch {best_epoch}, {rates}")
-    encode = build_engine(encoder, parameters["precision"])
+    encoding = task.embed.parameters
+    engine = ENGINES[encoding["engine"]](
+        {"name": "bert", **encoder.config}, encoder.arrays(), encoding["precision"], chunk_size
+    )
     arrays = {}
     for split, of_split in chunks.items():
         with bar(f"embed {split}", "chunks", len(of_split.rows)) as progress:
-            vectors = encode_chunks(encode, of_split.rows, chunk_size, encoder.dim, progress)
+            vectors = encode_chunks(engine, of_split.rows, progress)
         arrays |= {f"{split}_vectors": vectors, f"{split}_probs": chunk_probs(vectors, head)}
     return arrays
 

@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hierdoc.encoders import ENCODERS
+import numpy as np
+
+from hierdoc.encoders.bert import weight_names
+from hierdoc.errors import HierdocError
 from hierdoc.stages.weights import load_weights
 
 
@@ -15,14 +18,15 @@ def load_config(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "config.json").read_text(encoding="utf-8"))
 
 
-def load_encoder(folder: Path) -> Any:
-    """Return the encoder with its fine-tuned weights.
+def load_encoder(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the encoder's configuration, with its `name`, and its fine-tuned weights by Hugging Face's names, float32.
 
     Raises:
         HierdocError: weights are missing or can't be read.
     """
-    config = load_config(folder)["encoder"]
-    encoder = ENCODERS[config["name"]](config)
-    path = folder / "encoder.safetensors"
-    encoder.assign(load_weights(path), str(path))
-    return encoder
+    config, path = load_config(folder)["encoder"], folder / "encoder.safetensors"
+    arrays = load_weights(path)
+    for _, name, *_ in weight_names(config["num_hidden_layers"]):
+        if name not in arrays:
+            raise HierdocError(f"{path}: weight {name!r} is missing")
+    return config, arrays

@@ -14,8 +14,8 @@ from hierdoc.chunking.chunks import chunk_document
 from hierdoc.chunking.tokenizers import load_tokenizer
 from hierdoc.encoders.finetuned import load_config, load_encoder
 from hierdoc.engines import ENGINES
+from hierdoc.engines.encoding import encode_chunks
 from hierdoc.engines.precision import cpu_has_bfloat16
-from hierdoc.engines.tensorflow import encode_chunks
 from hierdoc.errors import HierdocError
 from hierdoc.heads.document_probs import compile_head, load_head
 from hierdoc.objectives.classification import chunk_probs
@@ -52,14 +52,13 @@ class Predictor:
         self.labels: list[str] = self.config["labels"]
         self._document_probs = compile_head(model, len(self.labels))
         self._tokenizer = load_tokenizer(finetune.path)
-        self._encoder = load_encoder(finetune.path)
         self._chunk_head = load_weights(finetune.path / "chunk_head.safetensors")
         encoding = head_config["encoding"]
         precision = encoding["precision"]
         if precision == "bfloat16" and not cpu_has_bfloat16():
             warn("the head was trained on bfloat16 vectors and this CPU has no bfloat16: computing in float32 instead")
             precision = "float32"
-        self._encode = ENGINES[encoding["engine"]](self._encoder, precision)
+        self._engine = ENGINES[encoding["engine"]](*load_encoder(finetune.path), precision, self.config["chunk_size"])
         self.counted: Counter[str] = Counter()
 
     def predict(self, doc_ids: Sequence[str], texts: Sequence[str], progress: Any = None) -> pa.Table:
@@ -93,7 +92,7 @@ class Predictor:
             places += [chunk.chunk_index for chunk in cut.chunks]
         if progress is not None:
             progress.total = (progress.total or 0) + len(rows)
-        vectors = encode_chunks(self._encode, rows, self.config["chunk_size"], self._encoder.dim, progress)
+        vectors = encode_chunks(self._engine, rows, progress)
         documents = group_by_document(owners, np.asarray(places), vectors, chunk_probs(vectors, self._chunk_head))
         probs = self._document_probs(documents)
         number = {doc_id: place for place, doc_id in enumerate(documents.doc_ids)}

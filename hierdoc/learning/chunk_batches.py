@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from hierdoc.engines.token_batches import bucket_lengths, bucket_of, pad_tokens
+from hierdoc.engines.token_batches import bucket_lengths, pad_tokens, padded_lengths
 from hierdoc.learning.loop import LabelledBatch
 from hierdoc.learning.seeds import generator
 from hierdoc.sequences.reading import TrainingChunks
@@ -34,7 +34,7 @@ def plan_epoch(
         documents = document_of[chosen][by_document]
         rank = np.arange(len(documents)) - np.searchsorted(documents, documents)
         chosen = chosen[np.sort(by_document[rank < per_document])]
-    buckets = bucket_of(lengths[chosen], chunk_size)
+    buckets = padded_lengths(lengths[chosen], bucket_lengths(chunk_size))
     plan = []
     for bucket in bucket_lengths(chunk_size).tolist():
         members = chosen[buckets == bucket]

@@ -9,7 +9,8 @@ import numpy as np
 
 from hierdoc.encoders import compat
 from hierdoc.engines.precision import in_precision
-from hierdoc.engines.tensorflow import Encode, build_engine, encode_chunks
+from hierdoc.engines.encoding import Engine, encode_chunks
+from hierdoc.engines.tensorflow import build_engine
 from hierdoc.engines.token_batches import pad_tokens
 from hierdoc.learning import loop
 from hierdoc.learning.checkpoints import Checkpoints
@@ -61,14 +62,14 @@ def train_encoder(
     num_steps = sum(map(len, plans))
     optimizer = adam(warmup_linear(parameters["learning_rate"], num_steps))
     weights = _weights_of_classes(train, plans, num_classes, parameters["class_weight"])
-    encode = build_engine(encoder, parameters["precision"])
+    engine = build_engine(encoder, parameters["precision"], chunk_size)
 
     def forward(token_ids: Any, mask: Any, dropout_seed: Any) -> Any:
         return head(encoder(token_ids, mask, dropout_seed), dropout_seed)
 
     def read_dev() -> dict[str, float]:
         with bar("dev", "chunks", len(dev.rows)) as progress:
-            vectors = encode_chunks(encode, dev.rows, chunk_size, encoder.dim, progress)
+            vectors = encode_chunks(engine, dev.rows, progress)
         probs = classification.chunk_probs(vectors, head.arrays())
         if trace:
             trace.note_dev(probs)
@@ -118,9 +119,7 @@ def fit_softmax(
     from sklearn.preprocessing import StandardScaler
 
     rows = [*train.rows, *dev.rows]
-    vectors = _encode_in_parts(
-        build_engine(encoder, parameters["precision"]), rows, chunk_size, encoder.dim, checkpoints
-    )
+    vectors = _encode_in_parts(build_engine(encoder, parameters["precision"], chunk_size), rows, checkpoints)
     train_vectors, dev_vectors = vectors[: len(train.rows)], vectors[len(train.rows) :]
     scaler = StandardScaler().fit(train_vectors)
     weight = None if parameters["class_weight"] == "none" else parameters["class_weight"]
@@ -172,15 +171,13 @@ def _as_softmax(model: Any, scaler: Any) -> dict[str, np.ndarray]:
     }
 
 
-def _encode_in_parts(
-    encode: Encode, rows: Sequence[np.ndarray], chunk_size: int, dim: int, checkpoints: Checkpoints
-) -> np.ndarray:
+def _encode_in_parts(engine: Engine, rows: Sequence[np.ndarray], checkpoints: Checkpoints) -> np.ndarray:
     stored = checkpoints.load()
     parts = [] if stored is None else [stored[1]["vectors"]]
     done = sum(map(len, parts))
     with bar("encode", "chunks", len(rows), done) as progress:
         for at in range(done, len(rows), CHUNKS_PER_PART):
-            parts.append(encode_chunks(encode, rows[at : at + CHUNKS_PER_PART], chunk_size, dim, progress))
+            parts.append(encode_chunks(engine, rows[at : at + CHUNKS_PER_PART], progress))
             if checkpoints.is_due():
                 checkpoints.save({}, {"vectors": np.concatenate(parts)})
     return np.concatenate(parts)

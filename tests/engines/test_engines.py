@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +14,14 @@ import pytest
 from conftest import CONFIG
 from reference.numpy_bert import cls_vector, random_arrays
 
+from hierdoc import HierdocError, engines
 from hierdoc.encoders.bert import BertEncoder
 from hierdoc.encoders.pretrained import find_encoder
-from hierdoc.engines import ENGINES
+from hierdoc.engines import ENGINES, resolve_engine
 from hierdoc.engines.precision import cpu_has_bfloat16
-from hierdoc.engines.tensorflow import encode_chunks
-from hierdoc.engines.token_batches import bucket_lengths, pad_tokens
+from hierdoc.engines.encoding import Engine, encode_chunks
+from hierdoc.engines.tensorflow import build_engine
+from hierdoc.engines.token_batches import any_shape, few_shapes, pad_tokens
 
 FULL = {
     **CONFIG,
@@ -47,18 +52,12 @@ def apart(found: np.ndarray, wanted: np.ndarray) -> float:
 
 
 @pytest.fixture(scope="module")
-def tiny() -> BertEncoder:
-    encoder = BertEncoder(FULL)
-    encoder.assign(random_arrays(FULL, 0), "the test")
-    return encoder
-
-
-@pytest.fixture(scope="module")
-def tiny_engines(tiny: BertEncoder) -> dict[tuple[str, str], Any]:
+def tiny_engines() -> dict[tuple[str, str], Engine]:
     """Every engine in every precision, of the same encoder; kept so that each shape is traced once."""
+    arrays = random_arrays(FULL, 0)
     return {
-        (name, precision): build(tiny, precision)
-        for name, build in ENGINES.items()
+        (name, precision): load({"name": "bert", **FULL}, arrays, precision, 31)
+        for name, load in ENGINES.items()
         for precision in ("float32", "bfloat16")
     }
 
@@ -71,21 +70,19 @@ def reference() -> tuple[list[np.ndarray], np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def minilm() -> BertEncoder:
+def minilm() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     source = find_encoder("minilm")
-    encoder = BertEncoder(source.config)
-    encoder.assign(source.load_weights(), "minilm")
-    return encoder
+    return {"name": "bert", **source.config}, source.load_weights()
 
 
 @pytest.mark.weights
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_engine_in_float32_gives_hugging_faces_vectors_padded_and_one_by_one(
-    engine: str, minilm: BertEncoder, reference: tuple[list[np.ndarray], np.ndarray]
+    engine: str, minilm: tuple[dict[str, Any], dict[str, np.ndarray]], reference: tuple[list[np.ndarray], np.ndarray]
 ):
     rows, wanted = reference
     assert wanted.shape == (5, 384)
-    encode = ENGINES[engine](minilm, "float32")
+    encode = ENGINES[engine](*minilm, "float32", 200).encode
     # law 5; the vectors' norm is about 7, and 2e-6 was measured
     np.testing.assert_allclose(encode(*pad_tokens(rows, 5, 200)), wanted, rtol=0, atol=1e-5)
     for row, vector in zip(rows, wanted, strict=True):
@@ -96,10 +93,10 @@ def test_an_engine_in_float32_gives_hugging_faces_vectors_padded_and_one_by_one(
 @needs_bfloat16
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_engine_in_bfloat16_stays_as_near_to_hugging_faces_vectors_as_law_5_says(
-    engine: str, minilm: BertEncoder, reference: tuple[list[np.ndarray], np.ndarray]
+    engine: str, minilm: tuple[dict[str, Any], dict[str, np.ndarray]], reference: tuple[list[np.ndarray], np.ndarray]
 ):
     rows, wanted = reference
-    encode = ENGINES[engine](minilm, "bfloat16")
+    encode = ENGINES[engine](*minilm, "bfloat16", 200).encode
     found = encode(*pad_tokens(rows, 5, 200))
     alone = np.concatenate([encode(*pad_tokens([row], 1, len(row))) for row in rows])
     for vectors in (found, alone):  # measured: mean 0.99996, worst 0.99995
@@ -111,7 +108,7 @@ def test_an_engine_in_bfloat16_stays_as_near_to_hugging_faces_vectors_as_law_5_s
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_engine_in_float32_gives_the_vectors_of_a_numpy_loop(engine: str, tiny_engines: dict[tuple[str, str], Any]):
     wanted = np.stack([cls_vector(FULL, random_arrays(FULL, 0), row) for row in ROWS])
-    found = tiny_engines[engine, "float32"](*pad_tokens(arrays_of(ROWS), 6, 10))[:5]
+    found = tiny_engines[engine, "float32"].encode(*pad_tokens(arrays_of(ROWS), 6, 10))[:5]
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)  # law 5; 4e-7 measured
 
@@ -120,7 +117,7 @@ def test_an_engine_in_float32_gives_the_vectors_of_a_numpy_loop(engine: str, tin
 def test_an_engine_in_float32_gives_the_same_vector_in_any_company_and_padding(
     engine: str, tiny_engines: dict[tuple[str, str], Any]
 ):
-    encode = tiny_engines[engine, "float32"]
+    encode = tiny_engines[engine, "float32"].encode
     whole = encode(*pad_tokens(arrays_of(ROWS), 6, 10))[:5]
     for shape in ((1, 10), (1, 20), (6, 32)):
         for at, row in enumerate(arrays_of(ROWS)):
@@ -133,7 +130,7 @@ def test_an_engine_in_float32_gives_the_same_vector_in_any_company_and_padding(
 def test_an_engine_in_bfloat16_gives_nearly_the_same_vector_in_any_company_and_padding(
     engine: str, tiny_engines: dict[tuple[str, str], Any]
 ):
-    encode = tiny_engines[engine, "bfloat16"]
+    encode = tiny_engines[engine, "bfloat16"].encode
     whole = encode(*pad_tokens(arrays_of(ROWS), 6, 10))[:5]
     for shape in ((1, 10), (1, 20), (6, 32)):
         found = np.concatenate([encode(*pad_tokens([row], *shape))[:1] for row in arrays_of(ROWS)])
@@ -146,12 +143,14 @@ def test_an_engine_in_bfloat16_gives_nearly_the_same_vector_in_any_company_and_p
 def test_a_chunk_has_the_same_bits_in_the_first_the_last_and_any_row_of_a_batch(
     engine: str, chunk_size: int, precision: str, tiny_engines: dict[tuple[str, str], Any]
 ):
-    rows = [np.resize(np.arange(5, 19, dtype=np.int32), length) for length in bucket_lengths(chunk_size)] * 1600
-    vectors = encode_chunks(tiny_engines[engine, precision], rows, chunk_size, FULL["hidden_size"])
-    lengths = np.asarray([len(row) for row in rows])
-    for length in bucket_lengths(chunk_size):
-        same = vectors[lengths == length]
-        np.testing.assert_array_equal(same, np.broadcast_to(same[0], same.shape))
+    tiny = tiny_engines[engine, precision]
+    shapes = few_shapes(chunk_size) if tiny.shapes.full else any_shape(chunk_size)
+    for length in shapes.lengths[shapes.lengths > 1].tolist():
+        row, most = np.resize(np.arange(5, 19, dtype=np.int32), length), shapes.rows_of(length)
+        found = [tiny.encode(*pad_tokens([row] * most, most, length))]
+        found += [] if shapes.full else [tiny.encode(*pad_tokens([row] * num, num, length)) for num in (1, 2, 13)]
+        vectors = np.concatenate(found)
+        np.testing.assert_array_equal(vectors, np.broadcast_to(vectors[0], vectors.shape))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -159,7 +158,7 @@ def test_a_chunk_has_the_same_bits_in_the_first_the_last_and_any_row_of_a_batch(
 def test_token_ids_under_a_false_mask_change_no_vector(
     engine: str, precision: str, tiny_engines: dict[tuple[str, str], Any]
 ):
-    encode = tiny_engines[engine, precision]
+    encode = tiny_engines[engine, precision].encode
     token_ids, mask = pad_tokens(arrays_of(ROWS), 6, 10)
     garbage = np.where(mask, token_ids, np.random.default_rng(0).integers(5, 19, token_ids.shape)).astype(np.int32)
     np.testing.assert_array_equal(encode(garbage, mask), encode(token_ids, mask))  # exact: exp(-10000) is 0
@@ -170,17 +169,17 @@ def test_token_ids_under_a_false_mask_change_no_vector(
 def test_encode_chunks_gives_the_same_bits_in_any_company_and_restores_the_order(
     engine: str, precision: str, tiny_engines: dict[tuple[str, str], Any]
 ):
-    encode = tiny_engines[engine, precision]
+    tiny = tiny_engines[engine, precision]
     rng = np.random.default_rng(0)
     others = [np.array([2, *rng.integers(5, 19, rng.integers(0, 9)), 3], np.int32) for _ in range(700)]
     assert {len(row) for row in others} == set(range(2, 11))
-    whole = encode_chunks(encode, [*others, *arrays_of(ROWS)], 10, 8)
+    whole = encode_chunks(tiny, [*others, *arrays_of(ROWS)])
     assert whole.dtype == np.float32 and whole.shape == (705, 8)
     order = rng.permutation(705)
-    shuffled = encode_chunks(encode, [[*others, *arrays_of(ROWS)][at] for at in order], 10, 8)
+    shuffled = encode_chunks(tiny, [[*others, *arrays_of(ROWS)][at] for at in order])
     np.testing.assert_array_equal(shuffled, whole[order])
     for at, row in enumerate(arrays_of(ROWS)):
-        np.testing.assert_array_equal(encode_chunks(encode, [row], 10, 8)[0], whole[700 + at])
+        np.testing.assert_array_equal(encode_chunks(tiny, [row])[0], whole[700 + at])
 
 
 def test_encode_chunks_puts_each_vector_where_its_chunk_was():
@@ -196,20 +195,85 @@ def test_encode_chunks_puts_each_vector_where_its_chunk_was():
         def update(self, num: int) -> None:
             seen.append(num)
 
-    found = encode_chunks(encode, rows, 200, 2, Progress())
+    found = encode_chunks(Engine(encode, 2, any_shape(200)), rows, Progress())
     assert found[:, 0].tolist() == [7000 + at for at in range(300)]
     assert found[:, 1].tolist() == [2 + at * 37 % 199 for at in range(300)]
     assert sum(seen) == 300
 
 
+def test_chunks_that_are_alike_are_encoded_once_and_counted_each():
+    encoded: list[int] = []
+
+    def encode(token_ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        encoded.extend(token_ids[:, 0].tolist())
+        return token_ids[:, :1].astype(np.float32)
+
+    done: list[int] = []
+    progress = type("Progress", (), {"update": lambda self, num: done.append(num)})()
+    rows = arrays_of([[7, 1], [8, 1], [7, 1], [7, 1, 1], [8, 1], [9]])
+    found = encode_chunks(Engine(encode, 1, any_shape(3)), rows, progress)
+    assert found[:, 0].tolist() == [7, 8, 7, 7, 8, 9]
+    assert sorted(encoded) == [7, 7, 8, 9] and sum(done) == 6
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_what_an_engine_raises_is_raised_and_the_batches_after_it_are_left(workers: int):
+    calls: list[int] = []
+
+    def encode(token_ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        calls.append(1)
+        raise MemoryError("too much")
+
+    rows = [np.array([at, 1], np.int32) for at in range(4000)]
+    with pytest.raises(MemoryError, match="too much"):
+        encode_chunks(Engine(encode, 1, any_shape(2), workers), rows)
+    assert len(calls) < 10
+
+
+def test_engines_of_several_workers_are_called_at_once():
+    meeting = threading.Barrier(2, timeout=20)
+
+    def encode(token_ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        meeting.wait()  # broken unless two threads are here
+        return token_ids[:, :1].astype(np.float32)
+
+    rows = [np.array([at, 1], np.int32) for at in range(1600)]
+    assert encode_chunks(Engine(encode, 1, any_shape(2), 2), rows)[:, 0].tolist() == list(range(1600))
+
+
+def test_openvino_is_imported_without_what_it_would_send_reports_by():
+    code = (
+        "from hierdoc.engines.openvino import load_openvino; load_openvino(); import sys; "
+        "from openvino.tools.ovc import telemetry_utils; print(telemetry_utils.tm.__name__, 'openvino_telemetry' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["openvino.tools.ovc.telemetry_stub", "False"]
+
+
+@pytest.mark.parametrize(("installed", "wanted"), [(True, "openvino"), (False, "tensorflow")])
+def test_auto_is_the_fastest_engine_that_is_installed(monkeypatch: pytest.MonkeyPatch, installed: bool, wanted: str):
+    monkeypatch.setattr(engines, "_is_installed", lambda name: installed or name == "tensorflow")
+    assert resolve_engine("auto") == wanted and resolve_engine("tensorflow") == "tensorflow"
+    if not installed:
+        with pytest.raises(HierdocError, match="^`engine` openvino needs the package openvino, which is not installed"):
+            resolve_engine("openvino")
+
+
+def test_an_unknown_engine_lists_those_there_are():
+    with pytest.raises(
+        HierdocError, match="^`engine` must be one of auto, openvino, tensorflow, but is 'torch' instead"
+    ):
+        resolve_engine("torch")
+
+
 def test_encode_chunks_of_nothing_is_nothing(tiny_engines: dict[tuple[str, str], Any]):
-    assert encode_chunks(tiny_engines["tensorflow", "float32"], [], 10, 8).shape == (0, 8)
+    assert encode_chunks(tiny_engines["tensorflow", "float32"], []).shape == (0, 8)
 
 
 def test_an_engine_computes_with_the_weights_as_they_are_at_each_call():
     encoder = BertEncoder(FULL)
     encoder.assign(random_arrays(FULL, 0), "the test")
-    encode = ENGINES["tensorflow"](encoder)
+    encode = build_engine(encoder, "float32", 10).encode
     inputs = pad_tokens(arrays_of(ROWS[:1]), 1, 4)
     before = encode(*inputs)
     encoder.assign(random_arrays(FULL, 1), "the test")
@@ -222,7 +286,7 @@ def test_an_engine_computes_with_the_weights_as_they_are_at_each_call():
 def test_bfloat16_is_in_force_for_its_own_engine_only(tiny_engines: dict[tuple[str, str], Any]):
     inputs = pad_tokens(arrays_of(ROWS), 6, 10)
     wanted = np.stack([cls_vector(FULL, random_arrays(FULL, 0), row) for row in ROWS])
-    rough = tiny_engines["tensorflow", "bfloat16"](*inputs)[:5]
-    fine = tiny_engines["tensorflow", "float32"](*inputs)[:5]
+    rough = tiny_engines["tensorflow", "bfloat16"].encode(*inputs)[:5]
+    fine = tiny_engines["tensorflow", "float32"].encode(*inputs)[:5]
     # bfloat16 has 8 bits of mantissa, so 4e-3 of a value is lost at each product; float32 loses 6e-8
     assert apart(fine, wanted) < 1e-5 < 1e-4 < apart(rough, wanted) < 5e-2

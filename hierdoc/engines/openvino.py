@@ -1,0 +1,69 @@
+"""OpenVINO runs graphs: on CPUs, the fastest that was measured (experiments/benchmarks)."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from hierdoc.engines.encoding import Engine
+from hierdoc.engines.token_batches import any_shape
+from hierdoc.graphs import GRAPHS
+
+Run = Callable[..., np.ndarray]
+
+
+def load_openvino() -> ModuleType:
+    """Return the `openvino` module, which has found no openvino_telemetry: its stub stands in, and nothing is sent."""
+    if "openvino" in sys.modules:
+        return sys.modules["openvino"]
+    displaced = sys.modules.get("openvino_telemetry")
+    sys.modules["openvino_telemetry"] = None  # an import of it fails, and openvino 2026.4 goes on without
+    try:
+        import openvino
+    finally:
+        del sys.modules["openvino_telemetry"]
+        if displaced is not None:
+            sys.modules["openvino_telemetry"] = displaced
+    return openvino
+
+
+def compile_graph(graph: bytes, precision: str) -> tuple[Run, int]:
+    """Return a function of the graph's inputs by name that returns its output, and how many threads may call it at once.
+
+    Each call runs on one core, so that a call's numbers do not depend on how many there are.
+    """
+    openvino = load_openvino()
+    workers = len(os.sched_getaffinity(0))
+    kind = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}[precision]
+    settings = {
+        "INFERENCE_PRECISION_HINT": kind,
+        "NUM_STREAMS": workers,
+        "INFERENCE_NUM_THREADS": workers,
+        "ENABLE_CPU_PINNING": False,  # what else runs on this machine is not known
+    }
+    core = openvino.Core()
+    model = core.compile_model(core.read_model(graph), "CPU", settings)
+    of_thread = threading.local()
+
+    def run(**inputs: np.ndarray) -> np.ndarray:
+        if not hasattr(of_thread, "request"):
+            of_thread.request = model.create_infer_request()
+        return of_thread.request.infer(inputs)[0].copy()
+
+    return run, workers
+
+
+def load_engine(config: dict[str, Any], arrays: dict[str, np.ndarray], precision: str, chunk_size: int) -> Engine:
+    """Return the engine of an encoder with these weights; see `hierdoc.engines.ENGINES`."""
+    run, workers = compile_graph(GRAPHS[config["name"]](config, arrays), precision)
+
+    def encode(token_ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        return run(token_ids=token_ids, mask=mask)
+
+    return Engine(encode, config["hidden_size"], any_shape(chunk_size), workers)
