@@ -65,7 +65,7 @@ def add_deterministic(parser: argparse.ArgumentParser) -> None:
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Add the flag of whatever encodes chunks."""
     parser.add_argument(
-        "--engine", default="auto", metavar="NAME", help="openvino or tensorflow; auto is the fastest that is installed"
+        "--engine", default="auto", metavar="NAME", help="openvino, onnxruntime or tensorflow; auto is the fastest"
     )
 
 

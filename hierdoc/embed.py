@@ -40,22 +40,20 @@ def embed_chunks(
     import pyarrow as pa
 
     from hierdoc.engines import ENGINES, resolve_engine
-    from hierdoc.engines.precision import resolve_precision
     from hierdoc.objectives.classification import chunk_probs
     from hierdoc.stages.weights import load_weights
 
     chunk, finetune = read_stage(run, "chunk"), read_stage(run, "finetune")
-    parameters = {"engine": resolve_engine(engine), "precision": resolve_precision(precision)}
+    engine, precision = resolve_engine(engine, precision)
+    parameters = {"engine": engine, "precision": precision}
     stage = store.begin(run, "embed", parameters, {"chunk": chunk, "finetune": finetune}, overwrite)
     if isinstance(stage, FinishedStage):
         return stage
     from hierdoc.encoders.finetuned import load_encoder
     from hierdoc.engines.encoding import encode_chunks
 
-    loaded = ENGINES[parameters["engine"]](
-        *load_encoder(finetune.path), parameters["precision"], chunk.parameters["chunk_size"]
-    )
-    say(f"embed: {parameters['engine']} in {parameters['precision']}")
+    loaded = ENGINES[engine](*load_encoder(finetune.path), precision, chunk.parameters["chunk_size"])
+    say(f"embed: by {engine} in {precision}")
     head = load_weights(finetune.path / "chunk_head.safetensors")
     num_classes = len(chunk.details["labels"])
     schema = tables.vectors_schema(loaded.dim, num_classes)

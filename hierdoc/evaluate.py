@@ -65,13 +65,13 @@ def evaluate_head(
     if isinstance(stage, FinishedStage):
         return stage
     from hierdoc.evaluation import baselines
-    from hierdoc.heads.document_probs import compile_head, load_head
+    from hierdoc.heads.document_probs import load_document_probs
     from hierdoc.sequences.reading import read_split
 
     held_out = read_split(parents["chunk"], parents["embed"], split)
     texts = _held_out_texts(parents["chunk"], split)
-    model, config = load_head(parents[f"heads/{head}"].path)
-    probs = compile_head(model, len(config["labels"]))(held_out.documents)
+    document_probs, config = load_document_probs(parents[f"heads/{head}"].path)
+    probs = document_probs(held_out.documents)
     answers, started = baselines.Answers(probs.argmax(axis=1), probs), time.monotonic()
     beside = _beside(held_out.documents, texts, parents["chunk"], split, answers.label_ids)
     timings = {"beside_seconds": round(time.monotonic() - started, 3)}

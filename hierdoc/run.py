@@ -57,7 +57,7 @@ def run_pipeline(
     Raises:
         HierdocError, HierdocFailure: as the stages.
     """
-    resolve_engine(engine)
+    resolve_engine(engine, precision)
     finetune.check_arguments(
         epochs, learning_rate, precision, freeze_embeddings, trainable_layers, chunks_per_document, class_weight
     )

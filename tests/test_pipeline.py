@@ -7,6 +7,8 @@ import hashlib
 import json
 import random
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +166,32 @@ def test_predict_cuts_as_the_training_chunks_were_cut(tiny_run: Path, monkeypatc
         loaded.config["respect_sentences"] = respect_sentences
         loaded.predict(["a"], [text])
     assert [document.chunks[0].char_end for document in seen] == [26, 22]
+
+
+@pytest.mark.parametrize("hidden", [None, "openvino"], ids=["as installed", "without openvino"])
+def test_predict_needs_no_tensorflow_unless_openvino_is_missing_and_then_says_so(
+    tiny_run: Path, tmp_path: Path, hidden: str | None
+):
+    data = write_csv(tmp_path / "new.csv", [{"id": "a", "text": "the cat sat"}])
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({[hidden] if hidden else []}))\n"  # find_spec then finds none
+        "from hierdoc import predict\n"
+        "print(predict.main(sys.argv[1:]), [name for name in ('openvino', 'tensorflow') if sys.modules.get(name)])"
+    )
+    out = tmp_path / "p.csv"
+    words = [sys.executable, "-c", code, str(tiny_run), str(data), "--out", str(out)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1]
+    with out.open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    (wanted,) = predict_documents(tiny_run, pd.DataFrame({"id": ["a"], "text": ["the cat sat"]})).to_dict("records")
+    assert row["label"] == wanted["label"]
+    assert float(row["probability"]) == pytest.approx(wanted["probability"], abs=1e-5)  # law 1
+    if hidden:
+        assert "vectors by openvino, which is not installed: computing by tensorflow instead" in done.stderr
+        assert loaded == "0 ['tensorflow']"
+    else:
+        assert loaded == "0 ['openvino']"
 
 
 def test_predict_writes_the_same_to_stdout_jsonl_parquet_and_dataframe(

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "objectives": BASE | {"encoders"},
     "graphs": BASE,
     "engines": BASE | {"encoders", "graphs"},
-    "heads": BASE | {"encoders", "engines", "objectives", "sequences", "stages", "chunking"},
+    "heads": BASE | {"encoders", "engines", "graphs", "objectives", "sequences", "stages", "chunking"},
     "learning": BASE | {"encoders", "engines", "heads", "objectives", "sequences", "stages", "tracing"},
 }
 COMMANDS_OF_COMMANDS = {

@@ -20,7 +20,7 @@ from hierdoc.engines import ENGINES
 from hierdoc.engines.encoding import encode_chunks
 from hierdoc.evaluation.baselines import Answers
 from hierdoc.heads import HEADS
-from hierdoc.heads.document_probs import compile_head, load_head, save_head
+from hierdoc.heads.document_probs import by_document, compile_logits, load_head, save_head
 from hierdoc.learning import loop
 from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.encoder import train_encoder
@@ -124,13 +124,13 @@ def fit_lstm(
     place = task.run / "own"
     task.trained.add(place)
     if (place / "config.json").exists():
-        return compile_head(load_head(place)[0], task.num_classes)
+        return by_document(compile_logits(load_head(place)[0]), task.num_classes)
     place.mkdir(exist_ok=True)
     started = time.monotonic()
     dim = train.documents.vectors.shape[1]
     seed_tensorflow(task.seed)
     model = HEADS["lstm"](dim, task.num_classes)
-    document_probs = compile_head(model, task.num_classes)
+    document_probs = by_document(compile_logits(model), task.num_classes)
     optimizer = tf.keras.optimizers.AdamW(1e-3, weight_decay=decay, epsilon=1e-7)
 
     def forward(vectors: Any, mask: Any, dropout_seed: Any) -> Any:

@@ -4,28 +4,41 @@ Its arguments: the encoder's configuration with its `name`, its weights by Huggi
 "bfloat16", and the longest chunk in tokens.
 """
 
+import functools
 import importlib.util
 
-from hierdoc.engines import openvino, tensorflow
+from hierdoc.engines import onnxruntime, openvino, tensorflow
+from hierdoc.engines.graph_engine import load_graph_engine
+from hierdoc.engines.precision import resolve_precision
 from hierdoc.errors import HierdocError
 
-ENGINES = {"openvino": openvino.load_engine, "tensorflow": tensorflow.load_engine}  # fastest first
+RUNTIMES = {"openvino": openvino.compile_graph, "onnxruntime": onnxruntime.compile_graph}  # of ONNX graphs
+ENGINES = {name: functools.partial(load_graph_engine, compile_graph) for name, compile_graph in RUNTIMES.items()} | {
+    "tensorflow": tensorflow.load_engine
+}
 
 
-def resolve_engine(engine: str) -> str:
-    """Return the name of the engine in use; "auto" is the fastest that is installed.
+def resolve_engine(engine: str, precision: str) -> tuple[str, str]:
+    """Return the names of the engine and the precision in use; "auto" is the fastest that is to be had.
+
+    That is OpenVINO, or TensorFlow where it is not installed, in bfloat16 where the CPU has it; ONNX Runtime has float32 only.
 
     Raises:
-        HierdocError: another name, or an engine whose package is not installed.
+        HierdocError: another name; a package that is not installed; a precision that the CPU or the engine lacks.
     """
     if engine not in ("auto", *ENGINES):
         raise HierdocError(f"`engine` must be one of auto, {', '.join(ENGINES)}, but is {engine!r} instead")
     if engine == "auto":
-        return next(name for name in ENGINES if _is_installed(name))
-    if not _is_installed(engine):
+        engine = "openvino" if is_installed("openvino") else "tensorflow"
+    if not is_installed(engine):
         raise HierdocError(f"`engine` {engine} needs the package {engine}, which is not installed; use auto")
-    return engine
+    if engine == "onnxruntime" and precision == "auto":
+        precision = "float32"
+    if engine == "onnxruntime" and precision == "bfloat16":
+        raise HierdocError("`precision` bfloat16 is not to be had with `engine` onnxruntime; use float32")
+    return engine, resolve_precision(precision)
 
 
-def _is_installed(engine: str) -> bool:
+def is_installed(engine: str) -> bool:
+    """Return whether an engine's package is."""
     return importlib.util.find_spec(engine) is not None

@@ -5,17 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 
-from hierdoc.engines.encoding import Engine
-from hierdoc.engines.token_batches import any_shape
-from hierdoc.graphs import GRAPHS
-
-Run = Callable[..., np.ndarray]
+from hierdoc.engines.graph_engine import Run
 
 
 def load_openvino() -> ModuleType:
@@ -57,13 +51,3 @@ def compile_graph(graph: bytes, precision: str) -> tuple[Run, int]:
         return of_thread.request.infer(inputs)[0].copy()
 
     return run, workers
-
-
-def load_engine(config: dict[str, Any], arrays: dict[str, np.ndarray], precision: str, chunk_size: int) -> Engine:
-    """Return the engine of an encoder with these weights; see `hierdoc.engines.ENGINES`."""
-    run, workers = compile_graph(GRAPHS[config["name"]](config, arrays), precision)
-
-    def encode(token_ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        return run(token_ids=token_ids, mask=mask)
-
-    return Engine(encode, config["hidden_size"], any_shape(chunk_size), workers)

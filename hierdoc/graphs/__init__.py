@@ -1,5 +1,11 @@
-"""Trained models as ONNX graphs, by the encoder's name: functions of its configuration and weights."""
+"""Trained models as serialised ONNX graphs.
+
+`ENCODER_GRAPHS`, by the encoder's name: functions of its configuration and its weights. `HEAD_GRAPHS`, by the head's name:
+functions of D, the number of classes, its weights, and where they are from; a head without one runs in TensorFlow.
+"""
 
 from hierdoc.graphs.bert import bert_graph
+from hierdoc.graphs.lstm import lstm_graph
 
-GRAPHS = {"bert": bert_graph}
+ENCODER_GRAPHS = {"bert": bert_graph}
+HEAD_GRAPHS = {"lstm": lstm_graph}

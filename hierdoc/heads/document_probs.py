@@ -10,15 +10,19 @@ from typing import Any
 import numpy as np
 
 from hierdoc.encoders import compat
+from hierdoc.engines import RUNTIMES, is_installed
 from hierdoc.errors import HierdocError
+from hierdoc.graphs import HEAD_GRAPHS
 from hierdoc.heads import HEADS
 from hierdoc.objectives.classification import softmax
+from hierdoc.progress import say
 from hierdoc.sequences.batches import batches_in_order
 from hierdoc.sequences.grouping import DocumentVectors
 from hierdoc.stages.files import write_json
 from hierdoc.stages.weights import load_weights, save_weights
 
 Logits = Callable[[np.ndarray, np.ndarray], np.ndarray]
+DocumentProbs = Callable[[DocumentVectors], np.ndarray]
 
 
 def compile_logits(model: Any) -> Logits:
@@ -31,15 +35,12 @@ def compile_logits(model: Any) -> Logits:
     return lambda vectors, mask: graph([tf.constant(vectors), tf.constant(mask)], training=False).numpy()
 
 
-def compile_head(
-    model: Any, num_classes: int, logits_of: Logits | None = None
-) -> Callable[[DocumentVectors], np.ndarray]:
+def by_document(logits_of: Logits, num_classes: int) -> DocumentProbs:
     """Return a function of B documents that returns the head's probabilities, float32 (B, C), in their order.
 
-    It computes by `logits_of`, as `compile_logits` makes it of `model`. A document's own length decides of how many rows
-    its batch is, so that its probabilities are the same bits in any company.
+    It computes by `logits_of`. A document's own length decides of how many rows its batch is, so that its probabilities
+    are the same bits in any company.
     """
-    logits_of = logits_of or compile_logits(model)
 
     def document_probs(documents: DocumentVectors) -> np.ndarray:
         probs = np.empty((len(documents), num_classes), np.float32)
@@ -63,11 +64,7 @@ def load_head(folder: Path) -> tuple[Any, dict[str, Any]]:
     Raises:
         HierdocError: the head's name is unknown here, or its weights do not fit.
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if config["head"] not in HEADS:
-        raise HierdocError(
-            f"{folder}: head must be one of {', '.join(sorted(HEADS))}, but is {config['head']!r} instead"
-        )
+    config = _load_config(folder)
     model = HEADS[config["head"]](config["dim"], len(config["labels"]))
     arrays = load_weights(folder / "weights.safetensors")
     for variable in model.variables:
@@ -78,6 +75,35 @@ def load_head(folder: Path) -> tuple[Any, dict[str, Any]]:
             )
         variable.assign(value)
     return model, config
+
+
+def load_document_probs(folder: Path) -> tuple[DocumentProbs, dict[str, Any]]:
+    """Return (what gives documents' probabilities, see `by_document`; the head's config), of a head in `folder`.
+
+    The runtime that made the head's vectors runs it, as a graph in float32; TensorFlow does where that has none for it.
+
+    Raises:
+        HierdocError: as `load_head`.
+    """
+    config = _load_config(folder)
+    head, num_classes, engine = config["head"], len(config["labels"]), config["encoding"]["engine"]
+    if engine in RUNTIMES and is_installed(engine) and head in HEAD_GRAPHS:
+        path = folder / "weights.safetensors"
+        graph = HEAD_GRAPHS[head](config["dim"], num_classes, load_weights(path), str(path))
+        run, _ = RUNTIMES[engine](graph, "float32")
+        return by_document(lambda vectors, mask: run(vectors=vectors, mask=mask), num_classes), config
+    if engine in RUNTIMES and head not in HEAD_GRAPHS:
+        say(f"{folder}: {engine} can't run the head {head}; TensorFlow does")
+    return by_document(compile_logits(load_head(folder)[0]), num_classes), config
+
+
+def _load_config(folder: Path) -> dict[str, Any]:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if config["head"] not in HEADS:
+        raise HierdocError(
+            f"{folder}: head must be one of {', '.join(sorted(HEADS))}, but is {config['head']!r} instead"
+        )
+    return config
 
 
 def _name(variable: Any) -> str:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hierdoc.encoders import compat
-
-LSTM_UNITS = 100
-DENSE_UNITS = 30
+from hierdoc.graphs.lstm import DENSE_UNITS, LSTM_UNITS
 
 
 def build_lstm(dim: int, num_classes: int) -> Any:

@@ -13,11 +13,11 @@ import pyarrow as pa
 from hierdoc.chunking.chunks import chunk_document
 from hierdoc.chunking.tokenizers import load_tokenizer
 from hierdoc.encoders.finetuned import load_config, load_encoder
-from hierdoc.engines import ENGINES
+from hierdoc.engines import ENGINES, is_installed, resolve_engine
 from hierdoc.engines.encoding import encode_chunks
 from hierdoc.engines.precision import cpu_has_bfloat16
 from hierdoc.errors import HierdocError
-from hierdoc.heads.document_probs import compile_head, load_head
+from hierdoc.heads.document_probs import load_document_probs
 from hierdoc.objectives.classification import chunk_probs
 from hierdoc.progress import warn
 from hierdoc.sequences.grouping import group_by_document
@@ -43,22 +43,24 @@ class Predictor:
                 vectors.
         """
         finetune, trained = read_stage(run, "finetune"), read_stage(run, f"heads/{head}")
-        model, head_config = load_head(trained.path)
+        self._document_probs, head_config = load_document_probs(trained.path)
         if head_config["encoder_fingerprint"] != finetune.fingerprint:
             raise HierdocError(
                 f"{trained.path}: was trained on the vectors of another encoder than {finetune.path} holds"
             )
         self.config = load_config(finetune.path)
         self.labels: list[str] = self.config["labels"]
-        self._document_probs = compile_head(model, len(self.labels))
         self._tokenizer = load_tokenizer(finetune.path)
         self._chunk_head = load_weights(finetune.path / "chunk_head.safetensors")
         encoding = head_config["encoding"]
-        precision = encoding["precision"]
+        engine, precision = encoding["engine"], encoding["precision"]
         if precision == "bfloat16" and not cpu_has_bfloat16():
             warn("the head was trained on bfloat16 vectors and this CPU has no bfloat16: computing in float32 instead")
             precision = "float32"
-        self._engine = ENGINES[encoding["engine"]](*load_encoder(finetune.path), precision, self.config["chunk_size"])
+        if not is_installed(engine):
+            asked, (engine, precision) = engine, resolve_engine("auto", precision)
+            warn(f"the head was trained on vectors by {asked}, which is not installed: computing by {engine} instead")
+        self._engine = ENGINES[engine](*load_encoder(finetune.path), precision, self.config["chunk_size"])
         self.counted: Counter[str] = Counter()
 
     def predict(self, doc_ids: Sequence[str], texts: Sequence[str], progress: Any = None) -> pa.Table:

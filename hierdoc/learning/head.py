@@ -9,7 +9,7 @@ import numpy as np
 
 from hierdoc.encoders.dropout import dropout
 from hierdoc.heads import HEADS
-from hierdoc.heads.document_probs import Logits, compile_head, compile_logits
+from hierdoc.heads.document_probs import Logits, by_document, compile_logits
 from hierdoc.learning import loop
 from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.history import History
@@ -48,7 +48,7 @@ def train_head(
     seed_tensorflow(parameters["seed"])
     model = HEADS[parameters["head"]](dim, num_classes)
     logits_of = compile_logits(model)
-    document_probs = compile_head(model, num_classes, logits_of)
+    document_probs = by_document(logits_of, num_classes)
     optimizer = adam(parameters["learning_rate"])
 
     def batches_of(epoch: int) -> list[Any]:

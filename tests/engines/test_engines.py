@@ -17,7 +17,7 @@ from reference.numpy_bert import cls_vector, random_arrays
 from hierdoc import HierdocError, engines
 from hierdoc.encoders.bert import BertEncoder
 from hierdoc.encoders.pretrained import find_encoder
-from hierdoc.engines import ENGINES, resolve_engine
+from hierdoc.engines import ENGINES, precision, resolve_engine
 from hierdoc.engines.precision import cpu_has_bfloat16
 from hierdoc.engines.encoding import Engine, encode_chunks
 from hierdoc.engines.tensorflow import build_engine
@@ -33,7 +33,13 @@ FULL = {
 }
 ROWS = [[2, 5, 6, 3], [2, 3], [2, 7, 8, 9, 10, 11, 12, 13, 3], [2, 18, 18, 5, 3], [2, 9, 3]]  # ids of conftest's VOCAB
 needs_bfloat16 = pytest.mark.skipif(not cpu_has_bfloat16(), reason="this CPU has no bfloat16")
-PRECISIONS = ["float32", pytest.param("bfloat16", marks=needs_bfloat16)]
+IN_PRECISION = [
+    (engine, precision)
+    for engine in ENGINES
+    for precision in ("float32", "bfloat16")
+    if precision == "float32" or (engine != "onnxruntime" and cpu_has_bfloat16())
+]
+IN_BFLOAT16 = [engine for engine, precision in IN_PRECISION if precision == "bfloat16"]
 
 
 def arrays_of(rows: list[list[int]]) -> list[np.ndarray]:
@@ -56,9 +62,8 @@ def tiny_engines() -> dict[tuple[str, str], Engine]:
     """Every engine in every precision, of the same encoder; kept so that each shape is traced once."""
     arrays = random_arrays(FULL, 0)
     return {
-        (name, precision): load({"name": "bert", **FULL}, arrays, precision, 31)
-        for name, load in ENGINES.items()
-        for precision in ("float32", "bfloat16")
+        (name, precision): ENGINES[name]({"name": "bert", **FULL}, arrays, precision, 31)
+        for name, precision in IN_PRECISION
     }
 
 
@@ -90,8 +95,7 @@ def test_an_engine_in_float32_gives_hugging_faces_vectors_padded_and_one_by_one(
 
 
 @pytest.mark.weights
-@needs_bfloat16
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", IN_BFLOAT16)
 def test_an_engine_in_bfloat16_stays_as_near_to_hugging_faces_vectors_as_law_5_says(
     engine: str, minilm: tuple[dict[str, Any], dict[str, np.ndarray]], reference: tuple[list[np.ndarray], np.ndarray]
 ):
@@ -125,8 +129,7 @@ def test_an_engine_in_float32_gives_the_same_vector_in_any_company_and_padding(
             np.testing.assert_allclose(found, whole[at], rtol=0, atol=1e-5)  # law 1; the vectors' norm is about 3
 
 
-@needs_bfloat16
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", IN_BFLOAT16)
 def test_an_engine_in_bfloat16_gives_nearly_the_same_vector_in_any_company_and_padding(
     engine: str, tiny_engines: dict[tuple[str, str], Any]
 ):
@@ -137,9 +140,8 @@ def test_an_engine_in_bfloat16_gives_nearly_the_same_vector_in_any_company_and_p
         assert apart(found, whole) <= 1e-2  # law 1
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(("engine", "precision"), IN_PRECISION)
 @pytest.mark.parametrize("chunk_size", [3, 7, 31])
-@pytest.mark.parametrize("engine", ENGINES)
 def test_a_chunk_has_the_same_bits_in_the_first_the_last_and_any_row_of_a_batch(
     engine: str, chunk_size: int, precision: str, tiny_engines: dict[tuple[str, str], Any]
 ):
@@ -153,8 +155,7 @@ def test_a_chunk_has_the_same_bits_in_the_first_the_last_and_any_row_of_a_batch(
         np.testing.assert_array_equal(vectors, np.broadcast_to(vectors[0], vectors.shape))
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("engine", "precision"), IN_PRECISION)
 def test_token_ids_under_a_false_mask_change_no_vector(
     engine: str, precision: str, tiny_engines: dict[tuple[str, str], Any]
 ):
@@ -164,8 +165,7 @@ def test_token_ids_under_a_false_mask_change_no_vector(
     np.testing.assert_array_equal(encode(garbage, mask), encode(token_ids, mask))  # exact: exp(-10000) is 0
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("engine", "precision"), IN_PRECISION)
 def test_encode_chunks_gives_the_same_bits_in_any_company_and_restores_the_order(
     engine: str, precision: str, tiny_engines: dict[tuple[str, str], Any]
 ):
@@ -252,18 +252,28 @@ def test_openvino_is_imported_without_what_it_would_send_reports_by():
 
 @pytest.mark.parametrize(("installed", "wanted"), [(True, "openvino"), (False, "tensorflow")])
 def test_auto_is_the_fastest_engine_that_is_installed(monkeypatch: pytest.MonkeyPatch, installed: bool, wanted: str):
-    monkeypatch.setattr(engines, "_is_installed", lambda name: installed or name == "tensorflow")
-    assert resolve_engine("auto") == wanted and resolve_engine("tensorflow") == "tensorflow"
+    monkeypatch.setattr(engines, "is_installed", lambda name: installed or name == "tensorflow")
+    assert resolve_engine("auto", "float32") == (wanted, "float32")
+    assert resolve_engine("tensorflow", "float32") == ("tensorflow", "float32")
     if not installed:
         with pytest.raises(HierdocError, match="^`engine` openvino needs the package openvino, which is not installed"):
-            resolve_engine("openvino")
+            resolve_engine("openvino", "float32")
+
+
+def test_the_precision_is_that_of_the_cpu_and_of_the_engine(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(precision, "cpu_has_bfloat16", lambda: True)
+    assert resolve_engine("auto", "auto") == ("openvino", "bfloat16")
+    assert resolve_engine("onnxruntime", "auto") == ("onnxruntime", "float32")
+    with pytest.raises(HierdocError, match="^`precision` bfloat16 is not to be had with `engine` onnxruntime"):
+        resolve_engine("onnxruntime", "bfloat16")
+    monkeypatch.setattr(precision, "cpu_has_bfloat16", lambda: False)
+    assert resolve_engine("auto", "auto") == ("openvino", "float32")
 
 
 def test_an_unknown_engine_lists_those_there_are():
-    with pytest.raises(
-        HierdocError, match="^`engine` must be one of auto, openvino, tensorflow, but is 'torch' instead"
-    ):
-        resolve_engine("torch")
+    with pytest.raises(HierdocError) as error:
+        resolve_engine("torch", "auto")
+    assert str(error.value) == "`engine` must be one of auto, openvino, onnxruntime, tensorflow, but is 'torch' instead"
 
 
 def test_encode_chunks_of_nothing_is_nothing(tiny_engines: dict[tuple[str, str], Any]):

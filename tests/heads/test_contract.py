@@ -13,8 +13,18 @@ from safetensors.numpy import load_file, save_file
 
 from hierdoc import HierdocError
 from hierdoc.encoders import compat
+from hierdoc.engines import RUNTIMES
+from hierdoc.graphs import HEAD_GRAPHS
 from hierdoc.heads import HEADS
-from hierdoc.heads.document_probs import compile_head, load_head, save_head
+from hierdoc.heads.document_probs import (
+    DocumentProbs,
+    Logits,
+    by_document,
+    compile_logits,
+    load_document_probs,
+    load_head,
+    save_head,
+)
 from hierdoc.sequences import batches
 from hierdoc.sequences.grouping import DocumentVectors
 
@@ -66,10 +76,36 @@ def model(head: str) -> Any:
     return trained_like(head)
 
 
+@pytest.fixture(scope="module", params=["tensorflow", *RUNTIMES])
+def runtime(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def logits_of(model: Any) -> Callable[..., np.ndarray]:
+def compiled(
+    head: str, model: Any, runtime: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Logits, DocumentProbs]:
+    """The head's logits and documents' probabilities in a runtime, as they come out of its saved weights."""
+    folder = tmp_path_factory.mktemp("head")
+    save_head(folder, model, config_of(head, runtime))
+    document_probs, config = load_document_probs(folder)
+    assert config["encoding"]["engine"] == runtime
+    if runtime == "tensorflow":
+        return compile_logits(load_head(folder)[0]), document_probs
+    graph = HEAD_GRAPHS[head](DIM, CLASSES, load_file(folder / "weights.safetensors"), "the test")
+    run, _ = RUNTIMES[runtime](graph, "float32")
+    return lambda vectors, mask: run(vectors=vectors, mask=mask), document_probs
+
+
+@pytest.fixture(scope="module")
+def logits_of(compiled: tuple[Logits, DocumentProbs]) -> Callable[..., np.ndarray]:
     """The head's logits of `padded`'s arguments."""
-    return lambda *arguments: model(list(padded(*arguments)), training=False).numpy()
+    return lambda *arguments: compiled[0](*padded(*arguments))
+
+
+@pytest.fixture(scope="module")
+def document_probs(compiled: tuple[Logits, DocumentProbs]) -> DocumentProbs:
+    return compiled[1]
 
 
 DOCUMENTS = documents_of(NUM_CHUNKS)
@@ -116,20 +152,27 @@ def test_what_stands_under_a_false_mask_reaches_no_gradient(model: Any, filling:
         np.testing.assert_array_equal(dirty, clean)
 
 
+def test_every_runtime_gives_the_logits_that_the_trained_model_gave(model: Any, logits_of: Callable[..., np.ndarray]):
+    wanted = model(list(padded(DOCUMENTS, ALL, 9)), training=False).numpy()
+    np.testing.assert_allclose(logits_of(DOCUMENTS, ALL, 9), wanted, rtol=0, atol=FLOAT32)
+
+
 def test_document_probs_are_the_softmax_of_the_logits_in_the_documents_order(
-    model: Any, logits_of: Callable[..., np.ndarray]
+    document_probs: DocumentProbs, logits_of: Callable[..., np.ndarray]
 ):
-    found = compile_head(model, CLASSES)(DOCUMENTS)
+    found = document_probs(DOCUMENTS)
     raised = np.exp(logits_of(DOCUMENTS, ALL, 7).astype(np.float64))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, raised / raised.sum(axis=1, keepdims=True), rtol=0, atol=FLOAT32)
 
 
 @pytest.mark.parametrize("many_chunks", [512, 2], ids=["as it is", "fewer rows for documents of more than 2 chunks"])
-def test_document_probs_are_the_same_bits_in_any_company(model: Any, many_chunks: int, monkeypatch: pytest.MonkeyPatch):
+def test_document_probs_are_the_same_bits_in_any_company(
+    document_probs: DocumentProbs, many_chunks: int, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(batches, "MANY_CHUNKS", many_chunks)
     many = documents_of(np.random.default_rng(1).integers(1, 14, 71).tolist(), seed=2)
-    whole = compile_head(model, CLASSES)(many)
+    whole = document_probs(many)
     for members in ([5], [70, 3, 40], list(range(10, 60))):
         parts = [many.vectors[many.starts[member] : many.starts[member + 1]] for member in members]
         starts = np.cumsum([0, *map(len, parts)])
@@ -139,23 +182,23 @@ def test_document_probs_are_the_same_bits_in_any_company(model: Any, many_chunks
             np.zeros((starts[-1], CLASSES), np.float32),
             starts,
         )
-        np.testing.assert_array_equal(compile_head(model, CLASSES)(fewer), whole[members])
+        np.testing.assert_array_equal(document_probs(fewer), whole[members])
 
 
-def test_no_documents_have_no_probabilities(model: Any):
+def test_no_documents_have_no_probabilities(document_probs: DocumentProbs):
     empty = DocumentVectors(
         [], np.zeros((0, DIM), np.float32), np.zeros((0, CLASSES), np.float32), np.zeros(1, np.int64)
     )
-    assert compile_head(model, CLASSES)(empty).shape == (0, CLASSES)
+    assert document_probs(empty).shape == (0, CLASSES)
 
 
-def config_of(head: str) -> dict[str, Any]:
+def config_of(head: str, engine: str = "tensorflow") -> dict[str, Any]:
     return {
         "head": head,
         "dim": DIM,
         "labels": ["cats", "dogs", "fish"],
         "encoder_fingerprint": "0" * 64,
-        "encoding": {"engine": "tensorflow", "precision": "float32"},
+        "encoding": {"engine": engine, "precision": "float32"},
     }
 
 
@@ -167,7 +210,8 @@ def test_a_saved_head_is_loaded_with_the_same_bits(head: str, model: Any, tmp_pa
     assert len(again.variables) == len(model.variables) > 0
     for old, new in zip(model.variables, again.variables, strict=True):
         np.testing.assert_array_equal(new.numpy(), old.numpy())
-    np.testing.assert_array_equal(compile_head(again, CLASSES)(DOCUMENTS), compile_head(model, CLASSES)(DOCUMENTS))
+    found, wanted = (by_document(compile_logits(of), CLASSES)(DOCUMENTS) for of in (again, model))
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_saving_the_same_head_twice_makes_the_same_bytes(head: str, model: Any, tmp_path: Path):
@@ -180,8 +224,8 @@ def test_saving_the_same_head_twice_makes_the_same_bytes(head: str, model: Any, 
     assert (tmp_path / "a/weights.safetensors").read_bytes() != (tmp_path / "b/weights.safetensors").read_bytes()
 
 
-def test_a_missing_weight_and_one_of_another_shape_are_named(head: str, model: Any, tmp_path: Path):
-    save_head(tmp_path, model, config_of(head))
+def test_a_missing_weight_and_one_of_another_shape_are_named(head: str, model: Any, runtime: str, tmp_path: Path):
+    save_head(tmp_path, model, config_of(head, runtime))
     path = tmp_path / "weights.safetensors"
     arrays = load_file(path)
     name = sorted(arrays)[-1]
@@ -191,12 +235,23 @@ def test_a_missing_weight_and_one_of_another_shape_are_named(head: str, model: A
     ):
         save_file(changed, path)
         with pytest.raises(HierdocError) as error:
-            load_head(tmp_path)
+            load_document_probs(tmp_path)
         assert f"{path}: weight {name!r} is missing or of another shape" in str(error.value)
+
+
+def test_a_head_that_has_no_graph_is_run_by_tensorflow_and_that_is_said(
+    head: str, model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    save_head(tmp_path, model, config_of(head, "openvino"))
+    monkeypatch.delitem(HEAD_GRAPHS, head)
+    document_probs, _ = load_document_probs(tmp_path)
+    wanted = by_document(compile_logits(model), CLASSES)(DOCUMENTS)
+    np.testing.assert_array_equal(document_probs(DOCUMENTS), wanted)
+    assert f"openvino can't run the head {head}; TensorFlow does" in capsys.readouterr().err
 
 
 def test_an_unknown_head_lists_the_valid_ones(tmp_path: Path):
     (tmp_path / "config.json").write_text(json.dumps({**config_of("lstm"), "head": "gru"}))
     with pytest.raises(HierdocError) as error:
-        load_head(tmp_path)
+        load_document_probs(tmp_path)
     assert f"head must be one of {', '.join(sorted(HEADS))}, but is 'gru' instead" in str(error.value)
