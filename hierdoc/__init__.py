@@ -27,6 +27,7 @@ _HOMES = {
     "train_sequence_head": "hierdoc.train_head",
     "evaluate_head": "hierdoc.evaluate",
     "predict_documents": "hierdoc.predict",
+    "export_run": "hierdoc.export",
     "run_pipeline": "hierdoc.run",
     "run_experiment": "hierdoc.experiment",
     "write_report": "hierdoc.report",

@@ -20,6 +20,7 @@ COMMANDS = {
     "train_head": "train another head on them",
     "evaluate": "measure on the test split, beside baselines",
     "predict": "label new documents",
+    "export": "write encoder and head as ONNX",
     "run": "chunk, finetune, embed, train_lstm and evaluate in a row",
     "experiment": "compare ways to answer: run what is missing of an experiment",
     "report": "write an experiment's report",

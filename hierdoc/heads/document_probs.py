@@ -64,7 +64,7 @@ def load_head(folder: Path) -> tuple[Any, dict[str, Any]]:
     Raises:
         HierdocError: the head's name is unknown here, or its weights do not fit.
     """
-    config = _load_config(folder)
+    config = load_head_config(folder)
     model = HEADS[config["head"]](config["dim"], len(config["labels"]))
     arrays = load_weights(folder / "weights.safetensors")
     for variable in model.variables:
@@ -85,7 +85,7 @@ def load_document_probs(folder: Path) -> tuple[DocumentProbs, dict[str, Any]]:
     Raises:
         HierdocError: as `load_head`.
     """
-    config = _load_config(folder)
+    config = load_head_config(folder)
     head, num_classes, engine = config["head"], len(config["labels"]), config["encoding"]["engine"]
     if engine in RUNTIMES and is_installed(engine) and head in HEAD_GRAPHS:
         path = folder / "weights.safetensors"
@@ -97,7 +97,12 @@ def load_document_probs(folder: Path) -> tuple[DocumentProbs, dict[str, Any]]:
     return by_document(compile_logits(load_head(folder)[0]), num_classes), config
 
 
-def _load_config(folder: Path) -> dict[str, Any]:
+def load_head_config(folder: Path) -> dict[str, Any]:
+    """Return the config.json that `save_head` wrote into `folder`.
+
+    Raises:
+        HierdocError: the head's name is unknown here.
+    """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if config["head"] not in HEADS:
         raise HierdocError(
