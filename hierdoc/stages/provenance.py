@@ -14,7 +14,21 @@ from pathlib import Path
 
 from hierdoc.stages.files import sha256_of
 
-VERSIONS_OF = ("hierdoc", "tensorflow", "tf-keras", "bert-for-tf2", "tokenizers", "numpy", "pyarrow", "scikit-learn")
+VERSIONS_OF = (
+    "hierdoc",
+    "tensorflow",
+    "tf-keras",
+    "bert-for-tf2",
+    "openvino",
+    "onnx",
+    "onnxruntime",
+    "tokenizers",
+    "numpy",
+    "pyarrow",
+    "scikit-learn",
+)
+
+NOT_LOOKED_AT = (":(exclude)experiments/*/results/*", ":(exclude)experiments/*/report.*")
 
 
 def package_versions() -> dict[str, str]:
@@ -27,14 +41,32 @@ def package_versions() -> dict[str, str]:
 
 
 def versions_and_commit() -> dict[str, str]:
-    """Return the versions and, in a git checkout, its commit (with "+changes" where files differ from it)."""
+    """Return the versions and, in a git checkout, its commit (see `commit_of`)."""
     versions = package_versions()
     root = Path(__file__).parents[2]
     if (root / ".git").exists():
         with contextlib.suppress(OSError, subprocess.CalledProcessError):
-            command = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"]
-            versions["commit"] = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+            versions["commit"] = commit_of(root)
     return versions
+
+
+def commit_of(checkout: Path) -> str:
+    """Return the commit of a git checkout, with "+changes" where its files differ from it.
+
+    What experiments write is not looked at: the first of an experiment's results would mark those after it.
+
+    Raises:
+        OSError, subprocess.CalledProcessError: there is no git, or no commit.
+    """
+    commit = _git(checkout, "rev-parse", "HEAD")
+    changed = _git(checkout, "status", "--porcelain", "--untracked-files=no", "--", ".", *NOT_LOOKED_AT)
+    return commit + ("+changes" if changed else "")
+
+
+def _git(checkout: Path, *words: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(checkout), *words], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def code_sha256() -> str:
