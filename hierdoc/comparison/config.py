@@ -77,6 +77,7 @@ class Experiment:
         question: in a sentence.
         baseline: the arm that the others are compared with.
         datasets, arms: in their order there.
+        pairs: names of arms that are also compared with each other, the first with the second.
     """
 
     folder: Path
@@ -84,6 +85,7 @@ class Experiment:
     baseline: str
     datasets: Sequence[Dataset]
     arms: Sequence[Arm]
+    pairs: Sequence[tuple[str, str]] = ()
 
     def own(self, dataset: Dataset, arm: Arm) -> dict[str, Any]:
         """Return, as JSON values, what an arm of own code is decided by: its arguments and its file's hash.
@@ -123,15 +125,20 @@ def read_config(folder: Path) -> Experiment:
         raise HierdocError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     read = _Reader(path, folder)
     wanted = {"question": str, "baseline": str, "data": dict, "arms": dict}
-    top = read.keys(content, "the file", wanted, {"seeds": list})
+    top = read.keys(content, "the file", wanted, {"seeds": list, "pairs": list})
     seeds = read.seeds(top.get("seeds", [0]), "`seeds`")
     datasets = [read.dataset(name, entry, seeds) for name, entry in top["data"].items()]
     arms = [read.arm(name, entry) for name, entry in top["arms"].items()]
     if not datasets:
         raise HierdocError(f"{path}: must name at least one dataset under `data`")
-    if top["baseline"] not in {arm.name for arm in arms}:
+    names = {arm.name for arm in arms}
+    if top["baseline"] not in names:
         raise HierdocError(f"{path}: `baseline` must be one of the arms, but is {top['baseline']!r} instead")
-    return Experiment(folder, " ".join(top["question"].split()), top["baseline"], datasets, arms)
+    for pair in (pairs := top.get("pairs", [])):
+        if not isinstance(pair, list) or len(pair) != 2 or not {*map(str, pair)} <= names or pair[0] == pair[1]:
+            raise HierdocError(f"{path}: `pairs` must be lists of two different arms, but has {pair!r}")
+    question = " ".join(top["question"].split())
+    return Experiment(folder, question, top["baseline"], datasets, arms, [(first, second) for first, second in pairs])
 
 
 def check_config(experiment: Experiment, answerers: Set[str], arguments: Mapping[str, Set[str]]) -> None:

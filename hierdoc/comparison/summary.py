@@ -61,11 +61,11 @@ class ArmSummary:
 
 @dataclass(frozen=True)
 class Difference:
-    """An arm's accuracy minus the baseline's, on the same documents.
+    """An arm's accuracy minus the baseline's, or another's, on the same documents.
 
     Attributes:
         interval: 95 %, paired.
-        tests: McNemar's for each of the arm's seeds, against the baseline's result of that seed or else its first.
+        tests: McNemar's for each of the arm's seeds, against the other's result of that seed or else its first.
         sign: of the documents' mean differences over the seeds; with one seed the same as McNemar's.
     """
 
@@ -93,6 +93,7 @@ class DatasetSummary:
         test_was_read: before it was recorded.
         missing: names of what config.yaml asks for and there is no result of: "lstm, seed 1".
         num_chunks: int (B,), as the baseline's documents were cut.
+        pairs: arms that are also compared with each other, the first with the second.
     """
 
     name: str
@@ -104,6 +105,7 @@ class DatasetSummary:
     test_was_read: bool
     missing: Sequence[str]
     num_chunks: np.ndarray
+    pairs: Sequence[tuple[ArmSummary, ArmSummary]] = ()
 
     @property
     def documents(self) -> pa.Table:
@@ -114,13 +116,16 @@ class DatasetSummary:
         """The arm that is looked at more closely: what dev prefers, or else the first."""
         return self.chosen or self.arms[0]
 
-    def difference(self, arm: ArmSummary, members: np.ndarray | None = None) -> Difference:
-        """Return how an arm differs from the baseline, on all documents or on `members`, bool (B,)."""
+    def difference(
+        self, arm: ArmSummary, members: np.ndarray | None = None, other: ArmSummary | None = None
+    ) -> Difference:
+        """Return how an arm differs from the baseline, or from another, on all documents or on `members`, bool (B,)."""
+        other = other or self.baseline
         inside = slice(None) if members is None else members
-        values = (arm.hits - self.baseline.hits)[inside]
-        of_seed = {result.facts["seed"]: result for result in self.baseline.results}
+        values = (arm.hits - other.hits)[inside]
+        of_seed = {result.facts["seed"]: result for result in other.results}
         tests = [
-            mcnemar(result.correct[inside], of_seed.get(result.facts["seed"], self.baseline.results[0]).correct[inside])
+            mcnemar(result.correct[inside], of_seed.get(result.facts["seed"], other.results[0]).correct[inside])
             for result in arm.results
         ]
         return Difference(bootstrap_mean(values), tests, sign_test(values))
@@ -207,6 +212,7 @@ def summarise(experiment: Experiment, results: Sequence[Result], selection: Mapp
                     if arm.name not in found or seed not in found[arm.name].seeds
                 ],
                 baseline.results[0].predictions["num_chunks"].to_numpy(),
+                [(found[first], found[second]) for first, second in experiment.pairs if first in found and second in found],
             )
         )  # fmt: skip
     return summaries

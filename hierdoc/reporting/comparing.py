@@ -115,6 +115,20 @@ def differences(summary: DatasetSummary) -> Section:
     return Section(f"{summary.name}: against {summary.baseline.name}", 3, figure=figure, caption=caption)
 
 
+def pairs(summary: DatasetSummary) -> list[Section]:
+    """Return the differences of the pairs of arms that the experiment asks for; no section where it asks for none."""
+    rows = []
+    for first, second in summary.pairs:
+        difference = summary.difference(first, other=second)
+        long = _signed(summary.difference(first, summary.long, second).interval) if summary.long.any() else ""
+        tests = ", ".join(map(_mcnemar, difference.tests))
+        rows.append([first.name, second.name, _signed(difference.interval), tests, long])
+    if not rows:
+        return []
+    header = ["arm", "against", "difference", "McNemar p", f"on long documents ({summary.long.sum():,})"]
+    return [Section(f"{summary.name}: one arm against another", 3, tables=[Table(header, rows)])]
+
+
 def by_fold(summary: DatasetSummary) -> list[Section]:
     """Return each arm's accuracy on the test of each split file; no section where there is one."""
     parts = summary.by_part()

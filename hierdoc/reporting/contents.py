@@ -23,6 +23,7 @@ def report_sections(
         sections += [
             comparing.overview(summary),
             comparing.differences(summary),
+            *comparing.pairs(summary),
             *comparing.by_fold(summary),
             comparing.by_length(summary),
             featured.classes(summary),

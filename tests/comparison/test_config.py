@@ -66,6 +66,26 @@ def test_an_arms_arguments_go_before_the_datasets(tmp_path: Path):
         ("question:", "question: [", "is not YAML"),
         ("baseline: words\n", "", "the file must have a key `baseline`"),
         ("baseline: words", "baseline: svm", "`baseline` must be one of the arms, but is 'svm' instead"),
+        (
+            "baseline: words",
+            "pairs: [[words, svm]]\nbaseline: words",
+            "`pairs` must be lists of two different arms, but has ['words', 'svm']",
+        ),
+        (
+            "baseline: words",
+            "pairs: [[words, words]]\nbaseline: words",
+            "`pairs` must be lists of two different arms, but has ['words', 'words']",
+        ),
+        (
+            "baseline: words",
+            "pairs: [words]\nbaseline: words",
+            "`pairs` must be lists of two different arms, but has 'words'",
+        ),
+        (
+            "baseline: words",
+            "pairs: [[words]]\nbaseline: words",
+            "`pairs` must be lists of two different arms, but has ['words']",
+        ),
         ("baseline: words", "baseline: 7", "`baseline` of the file must be text, but is int instead"),
         ("baseline:", "seeds: [0, 0]\nbaseline:", "`seeds` must be distinct whole numbers, but is [0, 0] instead"),
         ("seeds: [3, 4]", "seeds: [x]", "`seeds` of dataset 'mail' must be distinct whole numbers, but is ['x']"),

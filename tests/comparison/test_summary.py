@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hierdoc.comparison.results import read_results
 from hierdoc.comparison.summary import Difference, mean_and_spread, summarise
 from hierdoc.errors import HierdocError
 from hierdoc.evaluation.significance import Interval, sign_test
+from hierdoc.reporting import comparing
 
 
 def summary_of(folder: Path, baseline: str = "svm", selected: dict | None = None):
@@ -45,6 +47,25 @@ def test_a_seed_is_tested_against_the_baselines_same_seed(tmp_path: Path):
     tests = summary.difference(summary.arms[0]).tests
     # seed 0 of the average: aabccb, of the lstm: aabbcc; seed 1: all right against abbbcc
     assert [(test.only_first, test.only_second) for test in tests] == [(2, 0), (0, 2)]
+
+
+def test_pairs_are_compared_with_each_other_and_left_out_while_one_is_missing(tmp_path: Path):
+    experiment = dataclasses.replace(experiment_of(tmp_path), pairs=[("lstm", "average"), ("svm", "lstm")])
+    (summary,) = summarise(experiment, three_arms(tmp_path), selection())
+    assert [(first.name, second.name) for first, second in summary.pairs] == [("lstm", "average"), ("svm", "lstm")]
+    lstm, average = summary.pairs[0]
+    difference = summary.difference(lstm, other=average)
+    # truth aabbbc; the lstm says aabbcc and abbbcc, the average aabccb
+    assert difference.interval.estimate == pytest.approx(np.mean([0, -0.5, 0, 1, 0, 1]))
+    assert [(test.only_first, test.only_second) for test in difference.tests] == [(2, 0), (2, 1)]
+    without = [result for result in read_results(tmp_path) if result.facts["arm"] != "average"]
+    assert [(a.name, b.name) for a, b in summarise(experiment, without, selection())[0].pairs] == [("svm", "lstm")]
+    (section,) = comparing.pairs(summary)
+    assert section.tables[0].rows[0][:2] == ["lstm", "average"]
+    assert section.tables[0].rows[0][2].startswith("+0.250 [") and section.tables[0].rows[0][3].startswith(
+        "0.500 (2:0)"
+    )
+    assert comparing.pairs(summary_of(tmp_path)) == []
 
 
 def test_bins_and_long_documents_are_by_the_baselines_chunks(tmp_path: Path):

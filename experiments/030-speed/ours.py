@@ -1,0 +1,137 @@
+"""One contestant that runs in hierdoc's environment: ours.py ENGINE PRECISION WEIGHTS CHUNKS THREADS; see encode.py."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+STARTED = time.perf_counter()
+CHUNK_SIZE, WARM_UP, TIMES = 200, 32, 2
+
+
+def read_weights(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the encoder's configuration and weights."""
+    from safetensors.numpy import load_file
+
+    return {"name": "bert", **json.loads((folder / "config.json").read_text())}, load_file(folder / "model.safetensors")
+
+
+def of_engine(engine: str, precision: str, weights: Path) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
+    """Return what encodes rows with one of hierdoc's engines."""
+    from hierdoc.engines import ENGINES
+    from hierdoc.engines.encoding import encode_chunks
+
+    loaded = ENGINES[engine](*read_weights(weights), precision, CHUNK_SIZE)
+    return lambda rows: encode_chunks(loaded, rows)
+
+
+def as_the_question_did(weights: Path) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
+    """Return what encodes rows as the question's code: a Keras model, padded to 200, predicted by 100 and concatenated."""
+    from hierdoc.encoders import compat
+    from hierdoc.encoders.bert import BertEncoder
+
+    keras = compat.load_tensorflow().keras
+    config, arrays = read_weights(weights)
+    encoder = BertEncoder(config)
+    encoder.assign(arrays, str(weights))
+    for layer in encoder._layer._flatten_layers():  # as bert-for-tf2 computes it
+        if layer.name == "LayerNorm":
+            del layer.call
+            layer.params.epsilon = config["layer_norm_eps"]
+    tf = compat.load_tensorflow()
+    for layer in encoder._layer.encoders_layer.encoder_layers:
+        layer.intermediate_layer.activation = lambda inputs: tf.nn.gelu(inputs, approximate=False)
+    ids = keras.Input((CHUNK_SIZE,), dtype="int32")
+    mask = keras.layers.Lambda(lambda tokens: tokens != 0)(ids)
+    hidden = keras.layers.Lambda(lambda given: encoder._layer([given[0], tf.zeros_like(given[0])], mask=given[1]))([ids, mask])  # fmt: skip
+    model = keras.Model(ids, keras.layers.Lambda(lambda states: states[:, 0, :])(hidden))
+
+    def encode(rows: Sequence[np.ndarray]) -> np.ndarray:
+        padded = np.zeros((len(rows), CHUNK_SIZE), np.int32)
+        for at, row in enumerate(rows):
+            padded[at, : len(row)] = row
+        vectors = model.predict(padded[:100], verbose=0)
+        for at in range(100, len(rows), 100):
+            vectors = np.concatenate((vectors, model.predict(padded[at : at + 100], verbose=0)))
+        return vectors
+
+    return encode
+
+
+def ceiling(threads: int) -> dict[str, float]:
+    """Return the GFLOP a second of the largest matrix products, through OpenVINO, in each precision."""
+    from hierdoc.engines.openvino import load_openvino
+    from hierdoc.graphs.writer import GraphWriter
+
+    openvino = load_openvino()
+    found = {}
+    size = 2048
+    for name, kind in (("float32", openvino.Type.f32), ("bfloat16", openvino.Type.bf16)):
+        add = GraphWriter()
+        kernel = add.constant("kernel", np.random.default_rng(0).normal(size=(size, size)) / size**0.5)
+        hidden = "given"
+        for number in range(4):
+            hidden = add("MatMul", hidden, kernel, name=f"product_{number}")
+        graph = add.finish("products", {"given": (np.float32, [size, size])}, {hidden: [size, size]})
+        settings = {"INFERENCE_PRECISION_HINT": kind, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
+        model = openvino.Core().compile_model(openvino.Core().read_model(graph), "CPU", settings)
+        request, given = model.create_infer_request(), np.ones((size, size), np.float32)
+        seconds = []
+        for _ in range(8):
+            started = time.perf_counter()
+            request.infer({"given": given})
+            seconds.append(time.perf_counter() - started)
+        found[name] = 4 * 2 * size**3 / min(seconds) / 1e9
+    return found
+
+
+def timed(encode: Callable[[Sequence[np.ndarray]], np.ndarray], chunks: Path) -> dict[str, Any]:
+    """Return the chunks a second of each set, and how near the vectors are to those that are kept beside the chunks."""
+    stored = np.load(chunks)
+    sets = {}
+    for key in stored.files:
+        if key.endswith("-ids"):
+            name = key.removesuffix("-ids")
+            ends = np.cumsum(stored[f"{name}-lengths"])
+            sets[name] = np.split(stored[key], ends[:-1])
+    first = next(iter(sets.values()))
+    encode(first[-1:])
+    result: dict[str, Any] = {"first_vector_seconds": time.perf_counter() - STARTED, "chunks_per_second": {}}
+    for name, rows in sets.items():
+        encode(rows[:: max(1, len(rows) // WARM_UP)])
+        seconds = []
+        for _ in range(TIMES):
+            started = time.perf_counter()
+            vectors = encode(rows)
+            seconds.append(time.perf_counter() - started)
+        result["chunks_per_second"][name] = len(rows) / min(seconds)
+        reference = chunks.with_name(f"{chunks.stem}-{name}.npy")
+        if not reference.exists():
+            np.save(reference, vectors)
+        wanted = np.load(reference)
+        norms = np.linalg.norm(vectors, axis=1) * np.linalg.norm(wanted, axis=1)
+        worst = float(((vectors * wanted).sum(axis=1) / norms).min())
+        result["worst_cosine"] = min(worst, result.get("worst_cosine", 1.0))
+    result["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return result
+
+
+def main() -> None:
+    """Measure what the arguments name and print it as JSON."""
+    engine, precision, weights, chunks, threads = sys.argv[1:]
+    if engine == "ceiling":
+        print(json.dumps(ceiling(int(threads))))
+        return
+    encode = as_the_question_did(Path(weights)) if engine == "keras" else of_engine(engine, precision, Path(weights))
+    print(json.dumps({"precision": precision, **timed(encode, Path(chunks))}))
+
+
+if __name__ == "__main__":
+    main()
