@@ -50,7 +50,7 @@ def run_pipeline(
 
     Finished stages with the same parameters are skipped, so the same call goes on where it was stopped. `overwrite` makes
     the chunk stage again and then removes the later ones. `epochs` and
-    `learning_rate` are the encoder's, `precision` is finetune's and embed's, `engine` is embed's, `deterministic` is both trainings', and `seed` is
+    `learning_rate` are the encoder's, `precision` is finetune's and embed's (int8 embed's alone), `engine` is embed's, `deterministic` is both trainings', and `seed` is
     everyone's. The arguments
     are those of `chunk_documents` and `finetune_encoder`.
 
@@ -58,8 +58,9 @@ def run_pipeline(
         HierdocError, HierdocFailure: as the stages.
     """
     resolve_engine(engine, precision)
+    of_training = "auto" if precision == "int8" else precision
     finetune.check_arguments(
-        epochs, learning_rate, precision, freeze_embeddings, trainable_layers, chunks_per_document, class_weight
+        epochs, learning_rate, of_training, freeze_embeddings, trainable_layers, chunks_per_document, class_weight
     )
     say(f"{run}: 1/5 chunk")
     chunk.chunk_documents(
@@ -74,7 +75,7 @@ def run_pipeline(
         raise HierdocError(f"{run}: no document is in {' or '.join(missing)}, and run needs all three; see --split")
     say(f"{run}: 2/5 finetune")
     finetune.finetune_encoder(
-        run, epochs, learning_rate, precision, freeze_embeddings, trainable_layers, chunks_per_document, class_weight,
+        run, epochs, learning_rate, of_training, freeze_embeddings, trainable_layers, chunks_per_document, class_weight,
         deterministic, seed,
     )  # fmt: skip
     say(f"{run}: 3/5 embed")

@@ -6,6 +6,7 @@ python -m hierdoc.train_head runs/complaints --head lstm
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Sequence
 from os import PathLike
 
@@ -78,6 +79,7 @@ def train_sequence_head(
     train, dev = (read_split(chunk, parents["embed"], split) for split in ("train", "dev"))
     say(f"{head}: {len(train)} documents of {len(train.documents.vectors)} chunks, {len(dev)} for dev")
     from hierdoc.encoders.compat import deterministic_ops
+    from hierdoc.engines import int8
     from hierdoc.heads.document_probs import save_head
     from hierdoc.learning.checkpoints import Checkpoints
     from hierdoc.learning.head import train_head
@@ -95,9 +97,12 @@ def train_sequence_head(
         "dim": dim,
         "labels": labels,
         "encoder_fingerprint": parents["finetune"].fingerprint,
-        "encoding": parents["embed"].parameters,
+        "encoding": {key: parents["embed"].details[key] for key in ("engine", "precision")},
     }
     save_head(stage.path, model, config)
+    if config["encoding"]["precision"] == "int8":  # a predictor needs the quantized encoder, too
+        for name in int8.FILES:
+            shutil.copyfile(parents["embed"].path / name, stage.path / name)
     found = {"best_epoch": best_epoch, **history.epochs[best_epoch - 1], "num_epochs": len(history.epochs)}
     return stage.finish(found, timings)
 

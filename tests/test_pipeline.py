@@ -188,7 +188,7 @@ def test_predict_needs_no_tensorflow_unless_openvino_is_missing_and_then_says_so
     assert row["label"] == wanted["label"]
     assert float(row["probability"]) == pytest.approx(wanted["probability"], abs=1e-5)  # law 1
     if hidden:
-        assert "vectors by openvino, which is not installed: computing by tensorflow instead" in done.stderr
+        assert "vectors by openvino in float32, which is not installed: computing by tensorflow in float32 instead" in done.stderr
         assert loaded == "0 ['tensorflow']"
     else:
         assert loaded == "0 ['openvino']"

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "encoders": BASE | {"stages", "chunking"},
     "objectives": BASE | {"encoders"},
     "graphs": BASE,
-    "engines": BASE | {"encoders", "graphs"},
+    "engines": BASE | {"encoders", "graphs", "stages"},
     "heads": BASE | {"encoders", "engines", "graphs", "objectives", "sequences", "stages", "chunking"},
     "learning": BASE | {"encoders", "engines", "heads", "objectives", "sequences", "stages", "tracing"},
 }

@@ -273,7 +273,7 @@ def _train_and_encode(
         History(place / "history.jsonl"), Checkpoints(place),
     )  # fmt: skip
     say(f"{place}: epoch {best_epoch}, {rates}")
-    encoding = task.embed.parameters
+    encoding = task.embed.details
     engine = ENGINES[encoding["engine"]](
         {"name": "bert", **encoder.config}, encoder.arrays(), encoding["precision"], chunk_size
     )

@@ -26,8 +26,8 @@ import numpy as np
 HERE = Path(__file__).parent
 ROUNDS, THREADS, CHUNK_SIZE = 3, 2, 200
 OURS = {
+    "hierdoc, OpenVINO, float32": ("openvino", "float32"),  # the first: the others' vectors are compared with its
     "hierdoc, OpenVINO, bfloat16": ("openvino", "bfloat16"),
-    "hierdoc, OpenVINO, float32": ("openvino", "float32"),
     "hierdoc, ONNX Runtime, float32": ("onnxruntime", "float32"),
     "hierdoc, TensorFlow, bfloat16": ("tensorflow", "bfloat16"),
     "hierdoc, TensorFlow, float32": ("tensorflow", "float32"),
@@ -88,6 +88,8 @@ def write_chunks(path: Path, data: Path, num_chunks: int) -> dict[str, list[int]
         lengths[name] = [len(row) for row in rows]
         packed |= {f"{name}-ids": np.concatenate(rows), f"{name}-lengths": np.asarray(lengths[name])}
     np.savez(path, **packed)
+    for old in path.parent.glob(f"{path.stem}-*.npy"):  # vectors of other chunks
+        old.unlink()
     return lengths
 
 
@@ -134,7 +136,12 @@ def flops_of(length: int, config: dict[str, Any]) -> float:
 
 def run(command: list[Any]) -> dict[str, Any]:
     """Run one contestant and return what it says in its last line."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(THREADS), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": str(THREADS),
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, env=environment)
     if done.returncode != 0:
         raise SystemExit(f"{command}: {done.stderr[-2000:]}")
@@ -185,7 +192,11 @@ def main() -> None:
 
 
 def summarised(
-    name: str, rounds: list[dict[str, Any]], lengths: dict[str, list[int]], config: dict[str, Any], ceilings: list[dict[str, float]]
+    name: str,
+    rounds: list[dict[str, Any]],
+    lengths: dict[str, list[int]],
+    config: dict[str, Any],
+    ceilings: list[dict[str, float]],
 ) -> dict[str, Any]:
     """Return a contestant's row of the table: medians over rounds; ratios are taken within a round."""
     first = rounds[0][name]

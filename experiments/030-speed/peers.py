@@ -13,7 +13,9 @@ from ours import timed  # of this folder; it imports nothing of hierdoc by itsel
 BATCH = 32  # sentence-transformers' default
 
 
-def in_batches(vectors_of: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
+def in_batches(
+    vectors_of: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
     """Return what encodes rows, which are sorted by length, in batches padded to their longest, as encode() does."""
 
     def encode(rows: Sequence[np.ndarray]) -> np.ndarray:

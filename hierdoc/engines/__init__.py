@@ -32,6 +32,12 @@ def resolve_engine(engine: str, precision: str) -> tuple[str, str]:
         engine = "openvino" if is_installed("openvino") else "tensorflow"
     if not is_installed(engine):
         raise HierdocError(f"`engine` {engine} needs the package {engine}, which is not installed; use auto")
+    if precision == "int8":
+        if engine != "openvino":
+            raise HierdocError(f"`precision` int8 is not to be had with `engine` {engine}; use openvino")
+        if not is_installed("nncf"):
+            raise HierdocError("`precision` int8 needs the package nncf, which is not installed; pip install nncf")
+        return engine, precision
     if engine == "onnxruntime" and precision == "auto":
         precision = "float32"
     if engine == "onnxruntime" and precision == "bfloat16":

@@ -21,9 +21,14 @@ def load_graph_engine(
     compile_graph: Compile, config: dict[str, Any], arrays: dict[str, np.ndarray], precision: str, chunk_size: int
 ) -> Engine:
     """Return the engine of an encoder with these weights, in the runtime that `compile_graph` stands for."""
-    run, workers = compile_graph(ENCODER_GRAPHS[config["name"]](config, arrays), precision)
+    graph = ENCODER_GRAPHS[config["name"]](config, arrays)
+    return engine_of(*compile_graph(graph, precision), config["hidden_size"], chunk_size)
+
+
+def engine_of(run: Run, workers: int, dim: int, chunk_size: int) -> Engine:
+    """Return the engine of a compiled encoder."""
 
     def encode(token_ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return run(token_ids=token_ids, mask=mask)
 
-    return Engine(encode, config["hidden_size"], any_shape(chunk_size), workers)
+    return Engine(encode, dim, any_shape(chunk_size), workers)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
 from hierdoc.engines.graph_engine import Run
+from hierdoc.engines.precision import cpu_has_bfloat16
 
 
 def load_openvino() -> ModuleType:
@@ -27,14 +29,16 @@ def load_openvino() -> ModuleType:
     return openvino
 
 
-def compile_graph(graph: bytes, precision: str) -> tuple[Run, int]:
+def compile_graph(graph: bytes | Path, precision: str) -> tuple[Run, int]:
     """Return a function of the graph's inputs by name that returns its output, and how many threads may call it at once.
 
+    The graph is ONNX or, by its path, OpenVINO's own; in "int8" what it does not quantize is in bfloat16 where the CPU has it.
     Each call runs on one core, so that a call's numbers do not depend on how many there are.
     """
     openvino = load_openvino()
     workers = len(os.sched_getaffinity(0))
-    kind = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}[precision]
+    rest = {"int8": "bfloat16" if cpu_has_bfloat16() else "float32"}.get(precision, precision)
+    kind = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}[rest]
     settings = {
         "INFERENCE_PRECISION_HINT": kind,
         "NUM_STREAMS": workers,

@@ -10,7 +10,7 @@ from pathlib import Path
 from hierdoc.encoders import compat
 from hierdoc.errors import HierdocError
 
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16")  # int8 is for encoding alone, see hierdoc.engines
 
 
 @functools.cache

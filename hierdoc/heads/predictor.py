@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from hierdoc.chunking.chunks import chunk_document
 from hierdoc.chunking.tokenizers import load_tokenizer
 from hierdoc.encoders.finetuned import load_config, load_encoder
 from hierdoc.engines import ENGINES, is_installed, resolve_engine
-from hierdoc.engines.encoding import encode_chunks
+from hierdoc.engines.encoding import Engine, encode_chunks
+from hierdoc.engines.int8 import load_int8_engine
 from hierdoc.engines.precision import cpu_has_bfloat16
 from hierdoc.errors import HierdocError
 from hierdoc.heads.document_probs import load_document_probs
@@ -53,14 +55,7 @@ class Predictor:
         self._tokenizer = load_tokenizer(finetune.path)
         self._chunk_head = load_weights(finetune.path / "chunk_head.safetensors")
         encoding = head_config["encoding"]
-        engine, precision = encoding["engine"], encoding["precision"]
-        if precision == "bfloat16" and not cpu_has_bfloat16():
-            warn("the head was trained on bfloat16 vectors and this CPU has no bfloat16: computing in float32 instead")
-            precision = "float32"
-        if not is_installed(engine):
-            asked, (engine, precision) = engine, resolve_engine("auto", precision)
-            warn(f"the head was trained on vectors by {asked}, which is not installed: computing by {engine} instead")
-        self._engine = ENGINES[engine](*load_encoder(finetune.path), precision, self.config["chunk_size"])
+        self._engine = _load_engine(encoding, finetune.path, trained.path, self.config["chunk_size"])
         self.counted: Counter[str] = Counter()
 
     def predict(self, doc_ids: Sequence[str], texts: Sequence[str], progress: Any = None) -> pa.Table:
@@ -103,3 +98,21 @@ class Predictor:
         return tables.predictions_table(
             list(doc_ids), probs.argmax(axis=1), probs, documents.num_chunks[order], self.labels
         )
+
+
+def _load_engine(encoding: dict[str, str], finetune: Path, trained: Path, chunk_size: int) -> Engine:
+    """Return the engine that made the head's vectors, or the nearest that this machine has, aloud."""
+    engine, precision = encoding["engine"], encoding["precision"]
+    if precision == "bfloat16" and not cpu_has_bfloat16():
+        warn("the head was trained on bfloat16 vectors and this CPU has no bfloat16: computing in float32 instead")
+        precision = "float32"
+    if not is_installed(engine):
+        engine, precision = resolve_engine("auto", "auto" if precision == "int8" else precision)
+        warn(
+            f"the head was trained on vectors by {encoding['engine']} in {encoding['precision']}, which is not installed: "
+            f"computing by {engine} in {precision} instead"
+        )
+    config, arrays = load_encoder(finetune)
+    if precision == "int8":
+        return load_int8_engine(trained, config["hidden_size"], chunk_size)
+    return ENGINES[engine](config, arrays, precision, chunk_size)

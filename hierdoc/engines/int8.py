@@ -1,0 +1,116 @@
+"""The encoder in 8-bit integers: quantized after training by NNCF, calibrated on training chunks, and only if it answers as well."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hierdoc.engines.encoding import Engine, encode_chunks
+from hierdoc.engines.graph_engine import engine_of
+from hierdoc.engines.openvino import compile_graph, load_openvino
+from hierdoc.stages.files import PARTIAL
+
+FILES = ("int8.bin", "int8.xml")  # OpenVINO's; the second is written last
+CALIBRATION_CHUNKS = 300  # NNCF's own default
+MOST_LOST = 0.003  # of the chunks' accuracy on dev, before bfloat16 or float32 is taken instead
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What int8 says of dev's chunks beside float32.
+
+    Attributes:
+        accuracy, float32_accuracy: the share of chunks whose class is named.
+        disagreement: the share of chunks that are called otherwise.
+    """
+
+    accuracy: float
+    float32_accuracy: float
+    disagreement: float
+
+    @property
+    def is_good(self) -> bool:
+        return self.accuracy >= self.float32_accuracy - MOST_LOST
+
+
+def load_nncf() -> Any:
+    """Return the `nncf` module, which like `openvino` has found nothing to send reports by."""
+    load_openvino()
+    if "nncf" not in sys.modules:
+        displaced = sys.modules.get("openvino_telemetry")
+        sys.modules["openvino_telemetry"] = None
+        try:
+            import nncf  # noqa: F401
+        finally:
+            del sys.modules["openvino_telemetry"]
+            if displaced is not None:
+                sys.modules["openvino_telemetry"] = displaced
+    return sys.modules["nncf"]
+
+
+def quantize(graph: bytes, rows: Sequence[np.ndarray], folder: Path) -> None:
+    """Write the graph with 8-bit matrix products into `folder`, as `FILES`, unless it is there.
+
+    Post-training quantization with smoothing (Xiao et al. 2023) as NNCF does it for transformers.
+
+    Args:
+        graph: an encoder's.
+        rows: int32 (T_n,) each: the chunks whose activations decide the scales.
+        folder: where to.
+    """
+    if (folder / FILES[-1]).exists():
+        return
+    nncf, openvino = load_nncf(), load_openvino()
+    inputs = [{"token_ids": row[None], "mask": np.ones((1, len(row)), bool)} for row in rows]
+    nncf.set_log_level("ERROR")
+    with contextlib.redirect_stdout(io.StringIO()):  # its bars
+        quantized = nncf.quantize(
+            openvino.Core().read_model(graph),
+            nncf.Dataset(inputs),
+            subset_size=len(inputs),
+            model_type=nncf.ModelType.TRANSFORMER,
+        )
+    partial = folder / f"int8{PARTIAL}.xml"
+    openvino.save_model(quantized, partial, compress_to_fp16=False)
+    partial.with_suffix(".bin").rename(folder / FILES[0])
+    partial.rename(folder / FILES[1])
+
+
+def load_int8_engine(folder: Path, dim: int, chunk_size: int) -> Engine:
+    """Return the engine of the graph that `quantize` wrote into `folder`; see `hierdoc.engines.ENGINES`."""
+    return engine_of(*compile_graph(folder / FILES[-1], "int8"), dim, chunk_size)
+
+
+def drawn(rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return the chunks to calibrate on: some of `rows`, at even distances."""
+    places = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), CALIBRATION_CHUNKS)).round().astype(int))
+    return [rows[place] for place in places.tolist()]
+
+
+def compare(
+    engine: Engine,
+    float32: Engine,
+    rows: Sequence[np.ndarray],
+    label_ids: np.ndarray,
+    answer: Callable[[np.ndarray], np.ndarray],
+    progress: Any = None,
+) -> Comparison:
+    """Return how an int8 engine answers beside the float32 engine of the same encoder.
+
+    Args:
+        rows: dev's chunks.
+        label_ids: int (N,), theirs; -1 for a class that train never saw.
+        answer: vectors (N, D) to label ids (N,): the chunk head.
+        progress: told how many chunks are done, twice each.
+    """
+    found, wanted = (answer(encode_chunks(of, rows, progress)) for of in (engine, float32))
+    return Comparison(
+        float((found == label_ids).mean()), float((wanted == label_ids).mean()), float((found != wanted).mean())
+    )
