@@ -14,7 +14,7 @@ import numpy as np
 
 from hierdoc.engines.encoding import Engine, encode_chunks
 from hierdoc.engines.graph_engine import engine_of
-from hierdoc.engines.openvino import compile_graph, load_openvino
+from hierdoc.engines.openvino import compile_graph, core, load_openvino
 from hierdoc.stages.files import PARTIAL
 
 FILES = ("int8.bin", "int8.xml")  # OpenVINO's; the second is written last
@@ -72,7 +72,7 @@ def quantize(graph: bytes, rows: Sequence[np.ndarray], folder: Path) -> None:
     nncf.set_log_level("ERROR")
     with contextlib.redirect_stdout(io.StringIO()):  # its bars
         quantized = nncf.quantize(
-            openvino.Core().read_model(graph),
+            core().read_model(graph),
             nncf.Dataset(inputs),
             subset_size=len(inputs),
             model_type=nncf.ModelType.TRANSFORMER,

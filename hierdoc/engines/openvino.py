@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +31,16 @@ def load_openvino() -> ModuleType:
     return openvino
 
 
+@functools.cache
+def core() -> Any:
+    """Return this process's one `openvino.Core`.
+
+    With two, OpenVINO 2026.4 crashes at the next signal: each gives the thread another stack for signals, and the second to be
+    removed puts back that of the first, which is gone.
+    """
+    return load_openvino().Core()
+
+
 def compile_graph(graph: bytes | Path, precision: str) -> tuple[Run, int]:
     """Return a function of the graph's inputs by name that returns its output, and how many threads may call it at once.
 
@@ -45,8 +57,7 @@ def compile_graph(graph: bytes | Path, precision: str) -> tuple[Run, int]:
         "INFERENCE_NUM_THREADS": workers,
         "ENABLE_CPU_PINNING": False,  # what else runs on this machine is not known
     }
-    core = openvino.Core()
-    model = core.compile_model(core.read_model(graph), "CPU", settings)
+    model = core().compile_model(core().read_model(graph), "CPU", settings)
     of_thread = threading.local()
 
     def run(**inputs: np.ndarray) -> np.ndarray:
