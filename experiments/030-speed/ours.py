@@ -32,26 +32,34 @@ def of_engine(engine: str, precision: str, weights: Path) -> Callable[[Sequence[
     return lambda rows: encode_chunks(loaded, rows)
 
 
-def as_the_question_did(weights: Path) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
-    """Return what encodes rows as the question's code: a Keras model, padded to 200, predicted by 100 and concatenated."""
+def keras_model(weights: Path) -> Any:
+    """Return the question's model up to [CLS]: bert-for-tf2 as it is, in Keras, for ids that are padded to 200."""
     from hierdoc.encoders import compat
-    from hierdoc.encoders.bert import BertEncoder
+    from hierdoc.encoders.bert import weight_names
 
-    keras = compat.load_tensorflow().keras
+    bert, tf = compat.load_bert(), compat.load_tensorflow()
     config, arrays = read_weights(weights)
-    encoder = BertEncoder(config)
-    encoder.assign(arrays, str(weights))
-    for layer in encoder._layer._flatten_layers():  # as bert-for-tf2 computes it
-        if layer.name == "LayerNorm":
-            del layer.call
-            layer.params.epsilon = config["layer_norm_eps"]
-    tf = compat.load_tensorflow()
-    for layer in encoder._layer.encoders_layer.encoder_layers:
-        layer.intermediate_layer.activation = lambda inputs: tf.nn.gelu(inputs, approximate=False)
-    ids = keras.Input((CHUNK_SIZE,), dtype="int32")
-    mask = keras.layers.Lambda(lambda tokens: tokens != 0)(ids)
-    hidden = keras.layers.Lambda(lambda given: encoder._layer([given[0], tf.zeros_like(given[0])], mask=given[1]))([ids, mask])  # fmt: skip
-    model = keras.Model(ids, keras.layers.Lambda(lambda states: states[:, 0, :])(hidden))
+    params = bert.BertModelLayer.Params(
+        vocab_size=config["vocab_size"], hidden_size=config["hidden_size"], num_layers=config["num_hidden_layers"],
+        num_heads=config["num_attention_heads"], intermediate_size=config["intermediate_size"],
+        intermediate_activation=lambda inputs: tf.nn.gelu(inputs, approximate=False),
+        hidden_dropout=config["hidden_dropout_prob"], attention_dropout=config["attention_probs_dropout_prob"],
+        initializer_range=config["initializer_range"], max_position_embeddings=config["max_position_embeddings"],
+        use_token_type=True, token_type_vocab_size=config["type_vocab_size"],
+    )  # fmt: skip
+    layer = bert.BertModelLayer.from_params(params, name="bert")
+    ids = tf.keras.Input((CHUNK_SIZE,), dtype="int32")
+    types = tf.keras.layers.Lambda(tf.zeros_like)(ids)
+    hidden = layer([ids, types], mask=tf.keras.layers.Lambda(lambda tokens: tokens != 0)(ids))
+    by_name = {variable.name.split("bert/", 1)[-1].removesuffix(":0"): variable for variable in layer.weights}
+    for ours, name, _, flipped in weight_names(config["num_hidden_layers"]):
+        by_name[ours].assign(arrays[name].T if flipped else arrays[name])
+    return tf.keras.Model(ids, tf.keras.layers.Lambda(lambda states: states[:, 0, :])(hidden))
+
+
+def as_the_question_did(weights: Path) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
+    """Return what encodes rows as the question's code: padded to 200, predicted by 100 and concatenated."""
+    model = keras_model(weights)
 
     def encode(rows: Sequence[np.ndarray]) -> np.ndarray:
         padded = np.zeros((len(rows), CHUNK_SIZE), np.int32)
@@ -67,7 +75,7 @@ def as_the_question_did(weights: Path) -> Callable[[Sequence[np.ndarray]], np.nd
 
 def ceiling(threads: int) -> dict[str, float]:
     """Return the GFLOP a second of the largest matrix products, through OpenVINO, in each precision."""
-    from hierdoc.engines.openvino import load_openvino
+    from hierdoc.engines.openvino import core, load_openvino
     from hierdoc.graphs.writer import GraphWriter
 
     openvino = load_openvino()
@@ -81,7 +89,7 @@ def ceiling(threads: int) -> dict[str, float]:
             hidden = add("MatMul", hidden, kernel, name=f"product_{number}")
         graph = add.finish("products", {"given": (np.float32, [size, size])}, {hidden: [size, size]})
         settings = {"INFERENCE_PRECISION_HINT": kind, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
-        model = openvino.Core().compile_model(openvino.Core().read_model(graph), "CPU", settings)
+        model = core().compile_model(core().read_model(graph), "CPU", settings)
         request, given = model.create_infer_request(), np.ones((size, size), np.float32)
         seconds = []
         for _ in range(8):
