@@ -273,7 +273,7 @@ def _train_and_encode(
         History(place / "history.jsonl"), Checkpoints(place),
     )  # fmt: skip
     say(f"{place}: epoch {best_epoch}, {rates}")
-    encoding = task.embed.details
+    encoding = task.embed.parameters
     engine = ENGINES[encoding["engine"]](
         {"name": "bert", **encoder.config}, encoder.arrays(), encoding["precision"], chunk_size
     )

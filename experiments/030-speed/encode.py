@@ -162,7 +162,8 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     of_peers = peers_python(work)
     weights, chunks = work / arguments.encoder, work / f"chunks-{arguments.encoder}.npz"
-    lengths = write_chunks(chunks, arguments.data, arguments.chunks or NUM_CHUNKS[arguments.encoder])
+    num_chunks = arguments.chunks or NUM_CHUNKS[arguments.encoder]
+    lengths = write_chunks(chunks, arguments.data, num_chunks)
     config = write_weights(weights, arguments.encoder)
     commands = {
         **{name: [sys.executable, HERE / "ours.py", *how] for name, how in OURS.items()},
@@ -180,7 +181,7 @@ def main() -> None:
         rounds.append(found)
     result = {
         "encoder": arguments.encoder, "threads": THREADS, "machine": {"cores": os.cpu_count()},
-        "command": f"python experiments/030-speed/encode.py --data DATA --encoder {arguments.encoder}",
+        "command": f"python experiments/030-speed/encode.py --data DATA --encoder {arguments.encoder} --chunks {num_chunks} --rounds {arguments.rounds}",
         "chunks": {name: {"num": len(found), "mean_tokens": round(statistics.mean(found), 1)} for name, found in lengths.items()},
         "ceiling_gflops": {key: round(statistics.median(each[key] for each in ceilings)) for key in ceilings[0]},
         "gflop_of_a_full_chunk": round(flops_of(CHUNK_SIZE, config) / 1e9, 3),
