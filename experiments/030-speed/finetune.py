@@ -97,7 +97,7 @@ def main() -> None:
         }  # fmt: skip
     result = {
         "encoder": "minilm", "threads": THREADS, "machine": {"cores": os.cpu_count()}, "examples": counts,
-        "command": "python experiments/030-speed/finetune.py --data DATA", "cases": cases, "rounds": rounds,
+        "command": f"python experiments/030-speed/finetune.py --data DATA --rounds {arguments.rounds}", "cases": cases, "rounds": rounds,
     }  # fmt: skip
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
