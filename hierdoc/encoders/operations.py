@@ -1,7 +1,7 @@
 """What BERT computes between its matrix products, with gradients of few passes over memory.
 
-TensorFlow derives the gradients of bert-for-tf2's formulas number by number in a dozen passes each; on two cores that is a
-fifth of a step of fine-tuning. Each function here has the gradient in closed form, which can be differentiated again.
+TensorFlow derives the gradients of bert-for-tf2's formulas in many passes each; what that costs a step of fine-tuning,
+experiments/benchmarks/step.py measures. Each function here has the gradient in closed form, which can be differentiated again.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 
 from hierdoc.engines.encoding import Engine, encode_chunks
 from hierdoc.engines.graph_engine import engine_of
-from hierdoc.engines.openvino import compile_graph, core, load_openvino
+from hierdoc.engines.openvino import compile_graph, core, import_silenced, load_openvino
 from hierdoc.stages.files import PARTIAL
 
 FILES = ("int8.bin", "int8.xml")  # OpenVINO's; the second is written last
@@ -41,18 +40,9 @@ class Comparison:
 
 
 def load_nncf() -> Any:
-    """Return the `nncf` module, which like `openvino` has found nothing to send reports by."""
+    """Return the `nncf` module; see `hierdoc.engines.openvino.import_silenced`."""
     load_openvino()
-    if "nncf" not in sys.modules:
-        displaced = sys.modules.get("openvino_telemetry")
-        sys.modules["openvino_telemetry"] = None
-        try:
-            import nncf  # noqa: F401
-        finally:
-            del sys.modules["openvino_telemetry"]
-            if displaced is not None:
-                sys.modules["openvino_telemetry"] = displaced
-    return sys.modules["nncf"]
+    return import_silenced("nncf")
 
 
 def quantize(graph: bytes, rows: Sequence[np.ndarray], folder: Path) -> None:

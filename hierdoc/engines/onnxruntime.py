@@ -7,11 +7,17 @@ import os
 import numpy as np
 
 from hierdoc.engines.graph_engine import Run
+from hierdoc.errors import HierdocError
 
 
 def compile_graph(graph: bytes, precision: str) -> tuple[Run, int]:
-    """As `hierdoc.engines.openvino.compile_graph`; the precision must be float32."""
-    assert precision == "float32", precision
+    """As `hierdoc.engines.openvino.compile_graph`.
+
+    Raises:
+        HierdocError: another precision than float32.
+    """
+    if precision != "float32":
+        raise HierdocError(f"`engine` onnxruntime computes in float32 only, but is asked for {precision}")
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()

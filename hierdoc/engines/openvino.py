@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import sys
 import threading
@@ -16,19 +17,23 @@ from hierdoc.engines.graph_engine import Run
 from hierdoc.engines.precision import cpu_has_bfloat16
 
 
-def load_openvino() -> ModuleType:
-    """Return the `openvino` module, which has found no openvino_telemetry: its stub stands in, and nothing is sent."""
-    if "openvino" in sys.modules:
-        return sys.modules["openvino"]
+def import_silenced(name: str) -> ModuleType:
+    """Return a module of OpenVINO's that has found no openvino_telemetry: a stub stands in, and nothing is sent."""
+    if name in sys.modules:
+        return sys.modules[name]
     displaced = sys.modules.get("openvino_telemetry")
-    sys.modules["openvino_telemetry"] = None  # an import of it fails, and openvino 2026.4 goes on without
+    sys.modules["openvino_telemetry"] = None  # an import of it fails, and openvino 2026.4 and nncf 3.4 go on without
     try:
-        import openvino
+        return importlib.import_module(name)
     finally:
         del sys.modules["openvino_telemetry"]
         if displaced is not None:
             sys.modules["openvino_telemetry"] = displaced
-    return openvino
+
+
+def load_openvino() -> ModuleType:
+    """Return the `openvino` module; see `import_silenced`."""
+    return import_silenced("openvino")
 
 
 @functools.cache

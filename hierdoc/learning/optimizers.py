@@ -10,8 +10,8 @@ from hierdoc.encoders import compat
 def adam(learning_rate: Any) -> Any:
     """Return tf-keras' Adam (Kingma and Ba 2015), epsilon 1e-7, whose updates are one operation for each variable.
 
-    tf-keras 2.21 updates in ten operations, each of which goes through memory: in a step of fine-tuning on one core that is
-    70 ms where this takes 29. The embeddings' gradient, which it keeps sparse, is added up first; the numbers are the same.
+    tf-keras 2.21 updates in ten operations, each of which goes through memory
+    (experiments/benchmarks/step.py measures what that costs). The embeddings' gradient, which it keeps sparse, is added up first; the numbers are the same.
 
     Args:
         learning_rate: a float, or a tf-keras schedule.

@@ -84,8 +84,11 @@ def test_int8_gives_a_chunk_the_same_bits_in_any_company(middle: tuple[Engine, E
 
 
 def test_what_is_quantized_is_not_quantized_again(middle: tuple[Engine, Engine, Path], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(int8, "load_nncf", lambda: pytest.fail("quantizes again"))
+    calls: list[str] = []
+    monkeypatch.setattr(int8, "load_nncf", lambda: calls.append("quantizes again"))
+    before = {path.name: path.read_bytes() for path in middle[2].iterdir()}
     int8.quantize(b"", chunks(1, 0), middle[2])
+    assert calls == [] and {path.name: path.read_bytes() for path in middle[2].iterdir()} == before
 
 
 def test_calibration_chunks_are_drawn_at_even_distances():
