@@ -41,11 +41,12 @@ def embed_chunks(
     """
     import pyarrow as pa
 
-    from hierdoc.engines import ENGINES, resolve_engine
+    from hierdoc.engines import ENGINES, resolve_engine, why
     from hierdoc.objectives.classification import chunk_probs
     from hierdoc.stages.weights import load_weights
 
     chunk, finetune = read_stage(run, "chunk"), read_stage(run, "finetune")
+    asked = engine, precision
     engine, precision = resolve_engine(engine, precision)
     parameters = {"engine": engine, "precision": precision}
     stage = store.begin(run, "embed", parameters, {"chunk": chunk, "finetune": finetune}, overwrite)
@@ -60,7 +61,7 @@ def embed_chunks(
         loaded, precision, about = _load_int8(stage.path, config, arrays, chunk, head)
     else:
         loaded = ENGINES[engine](config, arrays, precision, chunk.parameters["chunk_size"])
-    say(f"embed: by {engine} in {precision}")
+    say(f"embed: {why(*asked, engine, precision)}")
     num_classes = len(chunk.details["labels"])
     schema = tables.vectors_schema(loaded.dim, num_classes)
     num_encoded, seconds = 0, 0.0

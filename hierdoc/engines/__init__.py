@@ -45,6 +45,17 @@ def resolve_engine(engine: str, precision: str) -> tuple[str, str]:
     return engine, resolve_precision(precision)
 
 
+def why(asked_engine: str, asked_precision: str, engine: str, precision: str) -> str:
+    """Return a sentence's part that says which engine and precision are in use (see `resolve_engine`), and why."""
+    of_engine, of_precision = "asked for", "asked for"
+    if asked_engine == "auto":
+        of_engine = "the fastest" if engine == "openvino" else "openvino, which is faster, is not installed"
+    if asked_precision != precision:  # auto, or int8 that lost too much
+        of_precision = "this CPU has it" if precision == "bfloat16" else "this CPU has no bfloat16"
+        of_precision = "all that this engine has" if engine == "onnxruntime" else of_precision
+    return f"by {engine} ({of_engine}) in {precision} ({of_precision})"
+
+
 def is_installed(engine: str) -> bool:
     """Return whether an engine's package is."""
     return importlib.util.find_spec(engine) is not None

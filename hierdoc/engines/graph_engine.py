@@ -13,8 +13,8 @@ from hierdoc.graphs import ENCODER_GRAPHS
 
 Run = Callable[..., np.ndarray]  # of the graph's inputs by name; returns its output
 Compile = Callable[
-    [bytes, str], tuple[Run, int]
-]  # of a graph and a precision; also how many threads may run it at once
+    [bytes, str, "int | None"], tuple[Run, int]
+]  # of a graph, a precision and a full chunk's length; also returns how many threads may run it at once
 
 
 def load_graph_engine(
@@ -22,7 +22,7 @@ def load_graph_engine(
 ) -> Engine:
     """Return the engine of an encoder with these weights, in the runtime that `compile_graph` stands for."""
     graph = ENCODER_GRAPHS[config["name"]](config, arrays)
-    return engine_of(*compile_graph(graph, precision), config["hidden_size"], chunk_size)
+    return engine_of(*compile_graph(graph, precision, chunk_size), config["hidden_size"], chunk_size)
 
 
 def engine_of(run: Run, workers: int, dim: int, chunk_size: int) -> Engine:

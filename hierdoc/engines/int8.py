@@ -75,7 +75,7 @@ def quantize(graph: bytes, rows: Sequence[np.ndarray], folder: Path) -> None:
 
 def load_int8_engine(folder: Path, dim: int, chunk_size: int) -> Engine:
     """Return the engine of the graph that `quantize` wrote into `folder`; see `hierdoc.engines.ENGINES`."""
-    return engine_of(*compile_graph(folder / FILES[-1], "int8"), dim, chunk_size)
+    return engine_of(*compile_graph(folder / FILES[-1], "int8", chunk_size), dim, chunk_size)
 
 
 def drawn(rows: Sequence[np.ndarray]) -> list[np.ndarray]:

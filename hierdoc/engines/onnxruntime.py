@@ -10,8 +10,8 @@ from hierdoc.engines.graph_engine import Run
 from hierdoc.errors import HierdocError
 
 
-def compile_graph(graph: bytes, precision: str) -> tuple[Run, int]:
-    """As `hierdoc.engines.openvino.compile_graph`.
+def compile_graph(graph: bytes, precision: str, full_length: int | None = None) -> tuple[Run, int]:
+    """As `hierdoc.engines.openvino.compile_graph`; full chunks go through the one graph that there is.
 
     Raises:
         HierdocError: another precision than float32.

@@ -46,11 +46,15 @@ def core() -> Any:
     return load_openvino().Core()
 
 
-def compile_graph(graph: bytes | Path, precision: str) -> tuple[Run, int]:
+def compile_graph(graph: bytes | Path, precision: str, full_length: int | None = None) -> tuple[Run, int]:
     """Return a function of the graph's inputs by name that returns its output, and how many threads may call it at once.
 
     The graph is ONNX or, by its path, OpenVINO's own; in "int8" what it does not quantize is in bfloat16 where the CPU has it.
     Each call runs on one core, so that a call's numbers do not depend on how many there are.
+
+    Args:
+        full_length: inputs (N, T) of just this T go through a graph of its own, whose kernels are made for that T; most chunks
+            are full, and OpenVINO 2026.4's attention is more than twice as fast so (experiments/benchmarks/attention.py).
     """
     openvino = load_openvino()
     workers = len(os.sched_getaffinity(0))
@@ -62,12 +66,20 @@ def compile_graph(graph: bytes | Path, precision: str) -> tuple[Run, int]:
         "INFERENCE_NUM_THREADS": workers,
         "ENABLE_CPU_PINNING": False,  # what else runs on this machine is not known
     }
-    model = core().compile_model(core().read_model(graph), "CPU", settings)
+    model = core().read_model(graph)
+    compiled = {None: core().compile_model(model, "CPU", settings)}
+    if full_length is not None:
+        model.reshape({name: [-1, full_length] for name in ("token_ids", "mask")})
+        compiled[full_length] = core().compile_model(model, "CPU", settings)
     of_thread = threading.local()
 
     def run(**inputs: np.ndarray) -> np.ndarray:
-        if not hasattr(of_thread, "request"):
-            of_thread.request = model.create_infer_request()
-        return of_thread.request.infer(inputs)[0].copy()
+        length = next(iter(inputs.values())).shape[1]
+        key = length if length in compiled else None
+        if not hasattr(of_thread, "requests"):
+            of_thread.requests = {}
+        if key not in of_thread.requests:
+            of_thread.requests[key] = compiled[key].create_infer_request()
+        return of_thread.requests[key].infer(inputs)[0].copy()
 
     return run, workers

@@ -17,7 +17,7 @@ from reference.numpy_bert import cls_vector, random_arrays
 from hierdoc import HierdocError, engines
 from hierdoc.encoders.bert import BertEncoder
 from hierdoc.encoders.pretrained import find_encoder
-from hierdoc.engines import ENGINES, precision, resolve_engine
+from hierdoc.engines import ENGINES, precision, resolve_engine, why
 from hierdoc.engines.precision import cpu_has_bfloat16
 from hierdoc.engines.encoding import Engine, encode_chunks
 from hierdoc.engines.tensorflow import build_engine
@@ -156,11 +156,12 @@ def test_a_chunk_has_the_same_bits_in_the_first_the_last_and_any_row_of_a_batch(
 
 
 @pytest.mark.parametrize(("engine", "precision"), IN_PRECISION)
+@pytest.mark.parametrize("length", [10, 31])  # the second is a full chunk's, which may have a graph of its own
 def test_token_ids_under_a_false_mask_change_no_vector(
-    engine: str, precision: str, tiny_engines: dict[tuple[str, str], Any]
+    engine: str, precision: str, length: int, tiny_engines: dict[tuple[str, str], Any]
 ):
     encode = tiny_engines[engine, precision].encode
-    token_ids, mask = pad_tokens(arrays_of(ROWS), 6, 10)
+    token_ids, mask = pad_tokens(arrays_of(ROWS), 6, length)
     garbage = np.where(mask, token_ids, np.random.default_rng(0).integers(5, 19, token_ids.shape)).astype(np.int32)
     np.testing.assert_array_equal(encode(garbage, mask), encode(token_ids, mask))  # exact: exp(-10000) is 0
 
@@ -300,3 +301,20 @@ def test_bfloat16_is_in_force_for_its_own_engine_only(tiny_engines: dict[tuple[s
     fine = tiny_engines["tensorflow", "float32"].encode(*inputs)[:5]
     # bfloat16 has 8 bits of mantissa, so 4e-3 of a value is lost at each product; float32 loses 6e-8
     assert apart(fine, wanted) < 1e-5 < 1e-4 < apart(rough, wanted) < 5e-2
+
+
+@pytest.mark.parametrize(
+    ("asked", "in_use", "said"),
+    [
+        (("auto", "auto"), ("openvino", "bfloat16"), "by openvino (the fastest) in bfloat16 (this CPU has it)"),
+        (("auto", "auto"), ("openvino", "float32"), "by openvino (the fastest) in float32 (this CPU has no bfloat16)"),
+        (("auto", "float32"), ("tensorflow", "float32"), "openvino, which is faster, is not installed) in float32 (asked"),
+        (("onnxruntime", "auto"), ("onnxruntime", "float32"), "onnxruntime (asked for) in float32 (all that this engine"),
+        (("openvino", "int8"), ("openvino", "int8"), "by openvino (asked for) in int8 (asked for)"),
+        (("openvino", "int8"), ("openvino", "bfloat16"), "by openvino (asked for) in bfloat16 (this CPU has it)"),
+    ],
+)
+def test_why_says_what_was_asked_for_and_what_the_machine_decided(
+    asked: tuple[str, str], in_use: tuple[str, str], said: str
+):
+    assert said in why(*asked, *in_use)
