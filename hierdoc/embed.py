@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from hierdoc.errors import HierdocError
 from hierdoc.progress import bar, say, warn
 from hierdoc.stages import store, tables
 from hierdoc.stages.finished import FinishedStage, read_stage
+from hierdoc.stages.overlap import Behind, ahead
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +28,8 @@ def embed_chunks(
 ) -> FinishedStage:
     """Write RUN/embed: the vector and the class probabilities of every chunk of every split.
 
-    One shard of chunks is in memory at a time; a shard that an interrupted run has written is kept.
+    While one shard is encoded the next is read and the last written, and so three are in memory; a shard that an
+    interrupted run has written is kept.
 
     Args:
         run: a run directory with finished chunk and finetune stages.
@@ -65,10 +67,13 @@ def embed_chunks(
     num_classes = len(chunk.details["labels"])
     schema = tables.vectors_schema(loaded.dim, num_classes)
     num_encoded, seconds = 0, 0.0
-    with bar("embed", "chunks", chunk.details["num_chunks"]) as progress:
-        for source in chunk.files("chunks-"):
-            shard = stage.path / source.name.replace("chunks-", "vectors-")
-            table = tables.read_tables([source], ["doc_id", "chunk_index", "token_ids"])
+
+    def write(shard: Path, table: pa.Table) -> None:
+        tables.write_table(shard, table)
+        stage.note_time()
+
+    with bar("embed", "chunks", chunk.details["num_chunks"]) as progress, Behind() as behind:
+        for shard, table in ahead(_shards(chunk, stage.path)):
             if _is_whole(shard, table, schema):
                 progress.update(len(table))
                 continue
@@ -82,8 +87,7 @@ def embed_chunks(
                 tables.fixed_lists(vectors),
                 tables.fixed_lists(chunk_probs(vectors, head)),
             ]
-            tables.write_table(shard, pa.Table.from_arrays(columns, schema=schema))
-            stage.note_time()
+            behind.do(write, shard, pa.Table.from_arrays(columns, schema=schema))
             num_encoded += len(rows)
     rate = {"chunks_per_second": round(num_encoded / seconds, 2)} if seconds else {}
     return stage.finish(
@@ -96,6 +100,13 @@ def embed_chunks(
         },
         rate,
     )
+
+
+def _shards(chunk: FinishedStage, folder: Path) -> Iterator[tuple[Path, pa.Table]]:
+    """Yield (the path of a shard of vectors, the chunks that are to be in it)."""
+    for source in chunk.files("chunks-"):
+        shard = folder / source.name.replace("chunks-", "vectors-")
+        yield shard, tables.read_tables([source], ["doc_id", "chunk_index", "token_ids"])
 
 
 def _load_int8(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
@@ -26,6 +27,7 @@ from hierdoc.progress import bar, say, warn
 from hierdoc.reporting.tables import preview
 from hierdoc.stages import files
 from hierdoc.stages.finished import read_stage
+from hierdoc.stages.overlap import ahead
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,18 +111,18 @@ def _predictions(
             say(f"no column {columns.id!r} in the data: documents are numbered from 1")
             columns = Columns(text=columns.text)
     documents = iterate_documents(sources, columns)
-    batch = _next_batch(documents)  # nor a wrong column after it
+    first = _next_batch(documents)  # nor a wrong column after it
     from hierdoc.heads.predictor import Predictor
 
     predictor = Predictor(run, head)
+    batches = itertools.chain([first], iter(lambda: _next_batch(documents), []))
+    cut = (predictor.cut(*zip(*batch)) for batch in batches)
     with bar("predict", "chunks", 0) as progress:
-        while batch:
-            doc_ids, texts = zip(*batch)
-            predictions = predictor.predict(doc_ids, texts, progress)
-            if predictor.counted["documents"] == len(batch):
+        for number, texts in enumerate(ahead(cut)):
+            predictions = predictor.predict(texts, progress)
+            if number == 0:
                 say(preview(predictions.slice(0, PREVIEW)))
             yield predictions
-            batch = _next_batch(documents)
     _say_what_was_counted(predictor.counted)
 
 

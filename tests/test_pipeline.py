@@ -164,7 +164,7 @@ def test_predict_cuts_as_the_training_chunks_were_cut(tiny_run: Path, monkeypatc
     monkeypatch.setattr(predictor, "chunk_document", lambda *arguments: seen.append(real(*arguments)) or seen[-1])
     for respect_sentences in (False, True):
         loaded.config["respect_sentences"] = respect_sentences
-        loaded.predict(["a"], [text])
+        loaded.cut(["a"], [text])
     assert [document.chunks[0].char_end for document in seen] == [26, 22]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,22 @@ from hierdoc.sequences.grouping import group_by_document
 from hierdoc.stages import tables
 from hierdoc.stages.finished import read_stage
 from hierdoc.stages.weights import load_weights
+
+
+@dataclass(frozen=True)
+class CutTexts:
+    """B texts as chunks.
+
+    Attributes:
+        doc_ids: of the B texts.
+        rows: int32 (T_n,), token ids of each of N chunks.
+        owners, places: the N chunks' doc_id, and int64 (N,), chunk_index.
+    """
+
+    doc_ids: Sequence[str]
+    rows: list[np.ndarray]
+    owners: list[str]
+    places: np.ndarray
 
 
 class Predictor:
@@ -58,12 +75,8 @@ class Predictor:
         self._engine = _load_engine(encoding, finetune.path, trained.path, self.config["chunk_size"])
         self.counted: Counter[str] = Counter()
 
-    def predict(self, doc_ids: Sequence[str], texts: Sequence[str], progress: Any = None) -> pa.Table:
-        """Return the predictions of B texts, in their order; see `tables.predictions_schema`.
-
-        A text without tokens is one empty chunk. The same text gets the same probabilities, bit for bit, whatever
-        stands beside it. `progress` is told how many chunks are done.
-        """
+    def cut(self, doc_ids: Sequence[str], texts: Sequence[str]) -> CutTexts:
+        """Return the chunks of B texts, and count what was seen. A text without tokens is one empty chunk."""
         rows: list[np.ndarray] = []
         owners: list[str] = []
         places: list[int] = []
@@ -87,16 +100,24 @@ class Predictor:
             rows += [chunk.token_ids for chunk in cut.chunks]
             owners += [doc_id] * len(cut.chunks)
             places += [chunk.chunk_index for chunk in cut.chunks]
+        return CutTexts(doc_ids, rows, owners, np.asarray(places))
+
+    def predict(self, cut: CutTexts, progress: Any = None) -> pa.Table:
+        """Return the predictions of B texts, in their order; see `tables.predictions_schema`.
+
+        The same text gets the same probabilities, bit for bit, whatever stands beside it. `progress` is told how many
+        chunks are done.
+        """
         if progress is not None:
-            progress.total = (progress.total or 0) + len(rows)
-        vectors = encode_chunks(self._engine, rows, progress)
-        documents = group_by_document(owners, np.asarray(places), vectors, chunk_probs(vectors, self._chunk_head))
+            progress.total = (progress.total or 0) + len(cut.rows)
+        vectors = encode_chunks(self._engine, cut.rows, progress)
+        documents = group_by_document(cut.owners, cut.places, vectors, chunk_probs(vectors, self._chunk_head))
         probs = self._document_probs(documents)
         number = {doc_id: place for place, doc_id in enumerate(documents.doc_ids)}
-        order = [number[doc_id] for doc_id in doc_ids]
+        order = [number[doc_id] for doc_id in cut.doc_ids]
         probs = probs[order]
         return tables.predictions_table(
-            list(doc_ids), probs.argmax(axis=1), probs, documents.num_chunks[order], self.labels
+            list(cut.doc_ids), probs.argmax(axis=1), probs, documents.num_chunks[order], self.labels
         )
 
 
