@@ -38,6 +38,8 @@ def finetune_encoder(
     trainable_layers: int | None = None,
     chunks_per_document: int | None = None,
     class_weight: str = "none",
+    gradient_accumulation: int = 1,
+    max_grad_norm: float | None = None,
     deterministic: bool = False,
     seed: int = 0,
     overwrite: bool = False,
@@ -58,6 +60,8 @@ def finetune_encoder(
         trainable_layers: train the last so many layers (and the softmax) only.
         chunks_per_document: draw so many chunks of each document in each epoch; by default all.
         class_weight: none, or balanced: rare classes count more.
+        gradient_accumulation: change the weights after so many steps, by the gradients of all of them.
+        max_grad_norm: scale larger gradients down to this norm; by default none.
         deterministic: let TensorFlow use only operations that give the same bytes each time.
         seed: of order, dropout and initial weights.
         overwrite: make the stage again.
@@ -68,8 +72,9 @@ def finetune_encoder(
     """
     chunk = read_stage(run, "chunk")
     precision = check_arguments(
-        epochs, learning_rate, precision, freeze_embeddings, trainable_layers, chunks_per_document, class_weight
-    )
+        epochs, learning_rate, precision, freeze_embeddings, trainable_layers, chunks_per_document, class_weight,
+        gradient_accumulation, max_grad_norm,
+    )  # fmt: skip
     check_seed(seed)
     source = _find_encoder_of(chunk)
     train, dev = _read_train_and_dev(chunk)
@@ -84,6 +89,8 @@ def finetune_encoder(
         "trainable_layers": trainable_layers,
         "chunks_per_document": chunks_per_document,
         "class_weight": class_weight,
+        "gradient_accumulation": gradient_accumulation,
+        "max_grad_norm": max_grad_norm,
         "deterministic": deterministic,
         "seed": seed,
     }
@@ -121,6 +128,8 @@ def check_arguments(
     trainable_layers: int | None,
     chunks_per_document: int | None,
     class_weight: str,
+    gradient_accumulation: int,
+    max_grad_norm: float | None,
 ) -> str:
     """Return the precision in use, after checking what can be checked without the chunks and their encoder.
 
@@ -135,22 +144,25 @@ def check_arguments(
         raise HierdocError(f"`learning_rate` must be between 0 and 1, but is {learning_rate} instead")
     if chunks_per_document is not None and chunks_per_document < 1:
         raise HierdocError(f"`chunks_per_document` must be at least 1, but is {chunks_per_document} instead")
+    if gradient_accumulation < 1:
+        raise HierdocError(f"`gradient_accumulation` must be at least 1, but is {gradient_accumulation} instead")
+    if max_grad_norm is not None and not 0 < max_grad_norm < float("inf"):
+        raise HierdocError(f"`max_grad_norm` must be above 0 and finite, but is {max_grad_norm} instead")
     if class_weight not in CLASS_WEIGHTS:
         raise HierdocError(f"`class_weight` must be one of {', '.join(CLASS_WEIGHTS)}, but is {class_weight!r} instead")
     if epochs == 0:
-        _check_no_training(learning_rate, freeze_embeddings, trainable_layers, chunks_per_document)
+        _check_no_training(
+            learning_rate=learning_rate is not None,
+            freeze_embeddings=freeze_embeddings,
+            trainable_layers=trainable_layers is not None,
+            chunks_per_document=chunks_per_document is not None,
+            gradient_accumulation=gradient_accumulation > 1,
+            max_grad_norm=max_grad_norm is not None,
+        )
     return resolve_precision(precision)
 
 
-def _check_no_training(
-    learning_rate: float | None, freeze_embeddings: bool, trainable_layers: int | None, chunks_per_document: int | None
-) -> None:
-    given = {
-        "learning_rate": learning_rate is not None,
-        "freeze_embeddings": freeze_embeddings,
-        "trainable_layers": trainable_layers is not None,
-        "chunks_per_document": chunks_per_document is not None,
-    }
+def _check_no_training(**given: bool) -> None:
     if useless := [name for name, is_given in given.items() if is_given]:
         raise HierdocError(
             f"`{useless[0]}` has no effect with `epochs` 0, which keeps the encoder as it is; leave it out"
@@ -253,6 +265,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--class-weight", default="none", metavar="NAME", help="none, or balanced: rare classes count more"
+    )
+    parser.add_argument(
+        "--gradient-accumulation",
+        type=int,
+        default=1,
+        metavar="K",
+        help="change the weights every K steps of 16 chunks, by the gradients of all of them",
+    )
+    parser.add_argument(
+        "--max-grad-norm", type=float, metavar="NORM", help="scale larger gradients down to this norm (default: don't)"
     )
     cli.add_deterministic(parser)
 

@@ -42,6 +42,8 @@ def run_pipeline(
     trainable_layers: int | None = None,
     chunks_per_document: int | None = None,
     class_weight: str = "none",
+    gradient_accumulation: int = 1,
+    max_grad_norm: float | None = None,
     deterministic: bool = False,
     seed: int = 0,
     overwrite: bool = False,
@@ -60,8 +62,9 @@ def run_pipeline(
     resolve_engine(engine, precision)
     of_training = "auto" if precision == "int8" else precision
     finetune.check_arguments(
-        epochs, learning_rate, of_training, freeze_embeddings, trainable_layers, chunks_per_document, class_weight
-    )
+        epochs, learning_rate, of_training, freeze_embeddings, trainable_layers, chunks_per_document, class_weight,
+        gradient_accumulation, max_grad_norm,
+    )  # fmt: skip
     say(f"{run}: 1/5 chunk")
     chunk.chunk_documents(
         data, run, text_column, label_column, id_column, labels_file, format, encoding, split, split_column, encoder,
@@ -76,7 +79,7 @@ def run_pipeline(
     say(f"{run}: 2/5 finetune")
     finetune.finetune_encoder(
         run, epochs, learning_rate, of_training, freeze_embeddings, trainable_layers, chunks_per_document, class_weight,
-        deterministic, seed,
+        gradient_accumulation, max_grad_norm, deterministic, seed,
     )  # fmt: skip
     say(f"{run}: 3/5 embed")
     embed.embed_chunks(run, engine, precision)

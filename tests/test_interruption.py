@@ -52,7 +52,19 @@ sys.exit(main(words))
 """
 
 ARGUMENTS = {
-    "finetune": ["--epochs", "2", "--learning-rate", "1e-2", "--precision", "float32", "--deterministic"],
+    "finetune": [
+        "--epochs",
+        "2",
+        "--learning-rate",
+        "1e-2",
+        "--precision",
+        "float32",
+        "--deterministic",
+        "--gradient-accumulation",
+        "2",
+        "--max-grad-norm",
+        "1",
+    ],
     "embed": ["--precision", "float32"],
     "train_lstm": ["--epochs", "3", "--deterministic"],
     "evaluate": [],

@@ -188,7 +188,10 @@ def test_predict_needs_no_tensorflow_unless_openvino_is_missing_and_then_says_so
     assert row["label"] == wanted["label"]
     assert float(row["probability"]) == pytest.approx(wanted["probability"], abs=1e-5)  # law 1
     if hidden:
-        assert "vectors by openvino in float32, which is not installed: computing by tensorflow in float32 instead" in done.stderr
+        assert (
+            "vectors by openvino in float32, which is not installed: computing by tensorflow in float32 instead"
+            in done.stderr
+        )
         assert loaded == "0 ['tensorflow']"
     else:
         assert loaded == "0 ['openvino']"
@@ -431,7 +434,8 @@ def test_a_wrong_argument_leaves_finished_training_as_it_was_even_with_overwrite
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"epochs": -1}, {"learning_rate": 2.0}, {"precision": "float16"}, {"class_weight": "balancd"}, {"chunks_per_document": 0}],
+    [{"epochs": -1}, {"learning_rate": 2.0}, {"precision": "float16"}, {"class_weight": "balancd"}, {"chunks_per_document": 0},
+     {"gradient_accumulation": 0}, {"max_grad_norm": 0.0}],
 )  # fmt: skip
 def test_what_is_wrong_for_a_later_stage_is_told_before_run_makes_the_first_again(
     arguments: dict, tiny_run: Path, tiny_csv: Path, tiny_encoder: str, tmp_path: Path
@@ -446,7 +450,14 @@ def test_what_is_wrong_for_a_later_stage_is_told_before_run_makes_the_first_agai
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"learning_rate": 0.1}, {"freeze_embeddings": True}, {"trainable_layers": 1}, {"chunks_per_document": 1}],
+    [
+        {"learning_rate": 0.1},
+        {"freeze_embeddings": True},
+        {"trainable_layers": 1},
+        {"chunks_per_document": 1},
+        {"gradient_accumulation": 2},
+        {"max_grad_norm": 1.0},
+    ],
 )
 def test_what_has_no_effect_without_training_is_refused(tiny_run: Path, tmp_path: Path, arguments: dict):
     shutil.copytree(tiny_run / "chunk", tmp_path / "chunk")
@@ -504,7 +515,7 @@ def test_balanced_weights_follow_the_chunks_that_are_drawn(
     monkeypatch.setattr(
         training,
         "make_batches",
-        lambda plan, chunks, weights: seen.append(weights) or (_ for _ in ()).throw(KeyboardInterrupt),
+        lambda plan, chunks, weights, accumulation: seen.append(weights) or (_ for _ in ()).throw(KeyboardInterrupt),
     )
     with pytest.raises(KeyboardInterrupt):
         finetune_encoder(run, epochs=1, chunks_per_document=1, class_weight="balanced", precision="float32")
@@ -520,6 +531,9 @@ def test_balanced_weights_follow_the_chunks_that_are_drawn(
         ({"class_weight": "heavy"}, "`class_weight` must be one of none, balanced, but is 'heavy' instead"),
         ({"precision": "float16"}, "`precision` must be one of auto, float32, bfloat16, but is 'float16' instead"),
         ({"trainable_layers": 3}, "`trainable_layers` must be between 0 and 2"),
+        ({"gradient_accumulation": 0}, "`gradient_accumulation` must be at least 1, but is 0 instead"),
+        ({"max_grad_norm": -1.0}, "`max_grad_norm` must be above 0 and finite, but is -1.0 instead"),
+        ({"max_grad_norm": float("nan")}, "`max_grad_norm` must be above 0 and finite, but is nan instead"),
     ],
 )
 def test_finetune_names_the_argument_that_is_out_of_range(

@@ -41,9 +41,12 @@ def core() -> Any:
     """Return this process's one `openvino.Core`.
 
     With two, OpenVINO 2026.4 crashes at the next signal: each gives the thread another stack for signals, and the second to be
-    removed puts back that of the first, which is gone.
+    removed puts back that of the first, which is gone. And the first look at a tensor's data must not be had by two threads
+    at once, who can wait for each other forever: it is taken here.
     """
-    return load_openvino().Core()
+    openvino = load_openvino()
+    openvino.Tensor(openvino.Type.f32, [1]).data[:] = 0
+    return openvino.Core()
 
 
 def compile_graph(graph: bytes | Path, precision: str, full_length: int | None = None) -> tuple[Run, int]:

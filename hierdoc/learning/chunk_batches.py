@@ -43,7 +43,7 @@ def plan_epoch(
 
 
 def make_batches(
-    plan: Sequence[tuple[int, np.ndarray]], chunks: TrainingChunks, class_weights: np.ndarray
+    plan: Sequence[tuple[int, np.ndarray]], chunks: TrainingChunks, class_weights: np.ndarray, accumulation: int = 1
 ) -> list[Callable[[], LabelledBatch]]:
     """Return a function for each step of `plan` that makes its batch.
 
@@ -51,14 +51,27 @@ def make_batches(
         plan: from `plan_epoch`.
         chunks: the N chunks that there are.
         class_weights: float32 (C,).
+        accumulation: the weights change after so many steps, and after the last.
     """
-    return [functools.partial(_make_batch, length, members, chunks, class_weights) for length, members in plan]
+    return [
+        functools.partial(
+            _make_batch, length, members, chunks, class_weights, number % accumulation == 0 or number == len(plan)
+        )
+        for number, (length, members) in enumerate(plan, start=1)
+    ]
 
 
-def _make_batch(length: int, members: np.ndarray, chunks: TrainingChunks, class_weights: np.ndarray) -> LabelledBatch:
+def num_updates(num_steps: int, accumulation: int) -> int:
+    """Return how often the weights change in an epoch of so many steps; see `make_batches`."""
+    return -(-num_steps // accumulation)
+
+
+def _make_batch(
+    length: int, members: np.ndarray, chunks: TrainingChunks, class_weights: np.ndarray, updates: bool
+) -> LabelledBatch:
     inputs = pad_tokens([chunks.rows[index] for index in members], CHUNKS_PER_STEP, length)
     labels, weights = np.zeros(CHUNKS_PER_STEP, np.int32), np.zeros(CHUNKS_PER_STEP, np.float32)
     labels[: len(members)] = chunks.label_ids[members]
     weights[: len(members)] = class_weights[chunks.label_ids[members]]
     doc_ids = [chunks.doc_ids[document] for document in chunks.document_of[members].tolist()]
-    return LabelledBatch(inputs, labels, weights, doc_ids, list(chunks.chunk_index[members, None]))
+    return LabelledBatch(inputs, labels, weights, doc_ids, list(chunks.chunk_index[members, None]), updates)

@@ -14,7 +14,7 @@ from hierdoc.engines.tensorflow import build_engine
 from hierdoc.engines.token_batches import pad_tokens
 from hierdoc.learning import loop
 from hierdoc.learning.checkpoints import Checkpoints
-from hierdoc.learning.chunk_batches import make_batches, plan_epoch
+from hierdoc.learning.chunk_batches import make_batches, num_updates, plan_epoch
 from hierdoc.learning.history import History
 from hierdoc.learning.optimizers import adam
 from hierdoc.learning.schedules import warmup_linear
@@ -46,7 +46,7 @@ def train_encoder(
         train, dev: the chunks to learn from and to choose by.
         num_classes, chunk_size: C, and the longest chunk in tokens.
         parameters: finetune's: epochs, learning_rate, precision, seed, freeze_embeddings, trainable_layers,
-            chunks_per_document, class_weight.
+            chunks_per_document, class_weight, gradient_accumulation, max_grad_norm.
         history: gets a line for each epoch.
         checkpoints: what an interrupted training left, and where this one leaves the same.
         trace: gets what each step saw and what came of it, and is saved.
@@ -59,7 +59,8 @@ def train_encoder(
     body = encoder.trainable(parameters["freeze_embeddings"], parameters["trainable_layers"])
     variables = [*body, head.kernel, head.bias]
     plans = _plan_epochs(train, chunk_size, parameters)
-    num_steps = sum(map(len, plans))
+    accumulation = parameters["gradient_accumulation"]
+    num_steps = sum(num_updates(len(plan), accumulation) for plan in plans)
     optimizer = adam(warmup_linear(parameters["learning_rate"], num_steps))
     weights = _weights_of_classes(train, plans, num_classes, parameters["class_weight"])
     engine = build_engine(encoder, parameters["precision"], chunk_size)
@@ -81,8 +82,16 @@ def train_encoder(
     )
     with in_precision(parameters["precision"]):
         outcome = loop.train(
-            loop.make_trained(forward, variables, optimizer, parameters["seed"], trace_each_shape=True),
-            batches_of=lambda epoch: make_batches(plans[epoch], train, weights),
+            loop.make_trained(
+                forward,
+                variables,
+                optimizer,
+                parameters["seed"],
+                trace_each_shape=True,
+                accumulates=accumulation > 1,
+                max_grad_norm=parameters["max_grad_norm"],
+            ),
+            batches_of=lambda epoch: make_batches(plans[epoch], train, weights, accumulation),
             read_dev=read_dev,
             better=lambda new, best: new["dev_chunk_accuracy"] > best["dev_chunk_accuracy"],
             history=history,

@@ -33,6 +33,7 @@ class LabelledBatch:
         weights: float32 (N,); 0 for rows that only fill up the batch, which are the last.
         doc_ids: of the other rows, the examples.
         chunk_index: int32 arrays, of the examples' chunks in their order.
+        updates: whether the weights change after it, by all gradients since they last did.
     """
 
     inputs: tuple[np.ndarray, ...]
@@ -40,6 +41,7 @@ class LabelledBatch:
     weights: np.ndarray
     doc_ids: Sequence[str] = ()
     chunk_index: Sequence[np.ndarray] = ()
+    updates: bool = True
 
     @property
     def num_examples(self) -> int:
@@ -72,7 +74,7 @@ class Trained:
     Attributes:
         variables: the model's, those that the best epoch is to leave behind.
         optimizer_variables: all that the optimizer remembers.
-        take_step: called with a batch and the number of the step, from 0; takes it and returns the loss.
+        take_step: called with a batch and the number of the step, from 0; takes it and returns the batch's loss.
         optimizer: a tf-keras optimizer.
     """
 
@@ -83,9 +85,15 @@ class Trained:
 
 
 def make_trained(
-    forward: Callable[..., Any], variables: Sequence[Any], optimizer: Any, seed: int, trace_each_shape: bool
+    forward: Callable[..., Any],
+    variables: Sequence[Any],
+    optimizer: Any,
+    seed: int,
+    trace_each_shape: bool,
+    accumulates: bool = False,
+    max_grad_norm: float | None = None,
 ) -> Trained:
-    """Return what `train` trains: each step is one of `optimizer` on the cross-entropy of a batch.
+    """Return what `train` trains: each step is one of `optimizer` on the cross-entropy of a batch, or of several.
 
     Args:
         forward: called with the batch's inputs and `dropout_seed` (see `hierdoc.encoders.dropout`), returns logits
@@ -94,6 +102,9 @@ def make_trained(
         optimizer: a tf-keras optimizer.
         seed: of dropout.
         trace_each_shape: whether `forward` needs to know the inputs' shapes (bert-for-tf2 does).
+        accumulates: whether batches may leave the weights as they are (`LabelledBatch.updates`); their gradients are added up
+            then, each example of theirs counting as much as in one batch of all of them.
+        max_grad_norm: gradients whose norm, over all variables, is larger are scaled down to it (Pascanu et al. 2013).
     """
     tf = compat.load_tensorflow()
     optimizer.build(variables)
@@ -110,16 +121,55 @@ def make_trained(
         autograph=False, reduce_retracing=True
     )  # apart, so that it is not traced for each length of the inputs
     def apply(gradients: list[Any]) -> None:
+        if max_grad_norm is not None:
+            dense = [tf.convert_to_tensor(gradient) for gradient in gradients]  # or rows of the embeddings count apart
+            gradients, _ = tf.clip_by_global_norm(dense, max_grad_norm)
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    sums = _GradientSums(variables) if accumulates else None
 
     def take_step(batch: LabelledBatch, number: int) -> float:
         inputs = tuple(tf.constant(array) for array in batch.inputs)
         labels, weights = tf.constant(batch.label_ids), tf.constant(batch.weights)
         loss, gradients = loss_and_gradients(inputs, labels, weights, tf.constant([seed, number], tf.int64))
-        apply(gradients)
+        if sums:
+            sums.add(gradients, tf.constant(batch.num_examples, tf.float32))
+            gradients = sums.take() if batch.updates else []
+        if batch.updates:
+            apply(gradients)
         return float(loss)
 
-    return Trained(list(variables), list(optimizer.variables), take_step, optimizer)
+    remembered = [*optimizer.variables, *(sums.variables if sums else [])]
+    return Trained(list(variables), remembered, take_step, optimizer)
+
+
+class _GradientSums:
+    """Adds up the gradients of several batches' mean losses, each as often as the batch has examples.
+
+    Attributes:
+        variables: what is remembered between two batches.
+    """
+
+    def __init__(self, variables: Sequence[Any]):
+        tf = compat.load_tensorflow()
+        count, sums = tf.Variable(0.0), [tf.Variable(tf.zeros_like(variable)) for variable in variables]
+        self.variables = [count, *sums]
+
+        @tf.function(autograph=False, reduce_retracing=True)
+        def add(gradients: list[Any], num_examples: Any) -> None:
+            count.assign_add(num_examples)
+            for total, gradient in zip(sums, gradients, strict=True):
+                total.assign_add(num_examples * tf.convert_to_tensor(gradient))
+
+        @tf.function(autograph=False)
+        def take() -> list[Any]:
+            means = [total / count for total in sums]
+            with tf.control_dependencies(means):
+                for variable in self.variables:
+                    variable.assign(tf.zeros_like(variable))
+                return [tf.identity(mean) for mean in means]
+
+        self.add, self.take = add, take
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -242,6 +243,28 @@ def test_engines_of_several_workers_are_called_at_once():
     assert encode_chunks(Engine(encode, 1, any_shape(2), 2), rows)[:, 0].tolist() == list(range(1600))
 
 
+def test_the_first_calls_of_openvino_in_several_threads_do_not_wait_for_each_other_forever():
+    code = """
+import sys, threading
+from conftest import CONFIG
+from reference.numpy_bert import random_arrays
+from hierdoc.engines.openvino import compile_graph
+from hierdoc.graphs.bert import bert_graph
+import numpy as np
+config = {**CONFIG, "layer_norm_eps": 1e-12, "type_vocab_size": 2, "initializer_range": 0.02}
+run, _ = compile_graph(bert_graph(config, random_arrays(config, 0)), "float32")
+sys.setswitchinterval(1e-6)
+start = threading.Barrier(4)
+def call():
+    start.wait()
+    run(token_ids=np.ones((2, 3), np.int32), mask=np.ones((2, 3), bool))
+threads = [threading.Thread(target=call) for _ in range(4)]
+[thread.start() for thread in threads], [thread.join() for thread in threads]
+"""
+    tests = Path(__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(tests)}, check=True, timeout=60)
+
+
 def test_openvino_is_imported_without_what_it_would_send_reports_by():
     code = (
         "from hierdoc.engines.openvino import load_openvino; load_openvino(); import sys; "
@@ -308,8 +331,16 @@ def test_bfloat16_is_in_force_for_its_own_engine_only(tiny_engines: dict[tuple[s
     [
         (("auto", "auto"), ("openvino", "bfloat16"), "by openvino (the fastest) in bfloat16 (this CPU has it)"),
         (("auto", "auto"), ("openvino", "float32"), "by openvino (the fastest) in float32 (this CPU has no bfloat16)"),
-        (("auto", "float32"), ("tensorflow", "float32"), "openvino, which is faster, is not installed) in float32 (asked"),
-        (("onnxruntime", "auto"), ("onnxruntime", "float32"), "onnxruntime (asked for) in float32 (all that this engine"),
+        (
+            ("auto", "float32"),
+            ("tensorflow", "float32"),
+            "openvino, which is faster, is not installed) in float32 (asked",
+        ),
+        (
+            ("onnxruntime", "auto"),
+            ("onnxruntime", "float32"),
+            "onnxruntime (asked for) in float32 (all that this engine",
+        ),
         (("openvino", "int8"), ("openvino", "int8"), "by openvino (asked for) in int8 (asked for)"),
         (("openvino", "int8"), ("openvino", "bfloat16"), "by openvino (asked for) in bfloat16 (this CPU has it)"),
     ],

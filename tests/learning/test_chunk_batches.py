@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from hierdoc.learning.chunk_batches import make_batches, plan_epoch
+from hierdoc.learning.chunk_batches import make_batches, num_updates, plan_epoch
 from hierdoc.sequences.reading import TrainingChunks
 
 DOCUMENT_OF = np.repeat(np.arange(60), np.arange(60) % 9 + 1)  # 60 documents of 1 to 9 chunks, in order
@@ -120,3 +120,12 @@ def test_each_step_of_the_plan_has_its_own_batch_made_when_it_is_called():
     makes = make_batches([(3, np.array([4])), (3, np.array([0, 1]))], chunks, np.float32([1, 1]))
     rows[4] = np.array([2, 99, 3])
     assert [make().inputs[0][0].tolist() for make in makes] == [[2, 99, 3], [2, 5, 3]]
+
+
+@pytest.mark.parametrize(("accumulation", "wanted"), [(1, [1, 1, 1, 1, 1]), (2, [0, 1, 0, 1, 1]), (9, [0, 0, 0, 0, 1])])
+def test_the_weights_change_after_so_many_steps_and_after_the_last(accumulation: int, wanted: list[int]):
+    chunks = chunks_of([np.array([2, 3])] * 5, [0] * 5, ["a"] * 5, list(range(5)))
+    plan = [(2, np.array([at])) for at in range(5)]
+    makes = make_batches(plan, chunks, np.float32([1]), accumulation)
+    assert [make().updates for make in makes] == wanted
+    assert num_updates(5, accumulation) == sum(wanted)

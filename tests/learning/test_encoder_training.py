@@ -32,7 +32,12 @@ FULL = {
     "initializer_range": 0.02,
     "layer_norm_eps": 1e-12,
 }
-PARAMETERS: dict[str, Any] = {"precision": "float32", "class_weight": "none"}
+PARAMETERS: dict[str, Any] = {
+    "precision": "float32",
+    "class_weight": "none",
+    "gradient_accumulation": 1,
+    "max_grad_norm": None,
+}
 
 
 def chunks_of(label_ids: list[int], seed: int) -> TrainingChunks:

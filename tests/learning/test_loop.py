@@ -205,6 +205,55 @@ def test_rows_of_weight_0_contribute_nothing():
         np.testing.assert_allclose(found_kernel, KERNEL - 0.1 * gradient, rtol=0, atol=1e-6)
 
 
+def labelled_rows(rows: slice, updates: bool = True) -> LabelledBatch:
+    """Rows of X, with one to fill up."""
+    num = len(LABELS[rows])
+    x, labels = np.zeros((num + 1, 2), np.float32), np.zeros(num + 1, np.int32)
+    x[:num], labels[:num] = X[rows], LABELS[rows]
+    return LabelledBatch((x,), labels, np.float32([2, 1, 1][rows] + [0]), updates=updates)
+
+
+def test_batches_whose_gradients_are_added_up_are_as_one_batch_of_all_their_examples():
+    tf = compat.load_tensorflow()
+    values = {}
+    for name, steps in {
+        "one": [labelled_rows(slice(0, 3))],
+        "three": [labelled_rows(slice(0, 1), False), labelled_rows(slice(1, 3))],
+    }.items():
+        kernel = tf.Variable(KERNEL)
+        trained = make_trained(
+            linear_forward(kernel), [kernel], tf.keras.optimizers.SGD(0.1), 0, True, accumulates=name == "three"
+        )
+        for _ in range(2):  # what was added up is forgotten after each step
+            for number, batch in enumerate(steps):
+                before = kernel.numpy()
+                trained.take_step(batch, number)
+                assert (kernel.numpy() != before).any() == batch.updates
+        values[name] = kernel.numpy()
+    np.testing.assert_allclose(values["three"], values["one"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.25, 1.5])
+def test_gradients_of_a_larger_norm_over_all_variables_are_scaled_down_to_it(share: float):
+    tf = compat.load_tensorflow()
+    table, kernel = tf.Variable(KERNEL), tf.Variable(KERNEL)  # of the first, rows are taken, one of them twice
+
+    def forward(x, dropout_seed):
+        return tf.gather(table, [0, 1, 1]) + tf.matmul(x, kernel)
+
+    batch = LabelledBatch((X,), LABELS, np.float32([1, 1, 1]))
+    moved = []
+    for norm in (None, share):
+        table.assign(KERNEL), kernel.assign(KERNEL)
+        if norm is not None:
+            norm *= np.sqrt(sum(np.square(change).sum() for change in moved[0]))
+        step = make_trained(forward, [table, kernel], tf.keras.optimizers.SGD(1.0), 0, True, max_grad_norm=norm)
+        step.take_step(batch, 0)
+        moved.append([KERNEL - variable.numpy() for variable in (table, kernel)])
+    for whole, clipped in zip(*moved, strict=True):
+        np.testing.assert_allclose(clipped, whole * min(1, share), rtol=0, atol=1e-6)
+
+
 def test_only_the_given_variables_are_trained():
     tf = compat.load_tensorflow()
     kernel, frozen = tf.Variable(KERNEL), tf.Variable([[1.0, 0.0], [0.0, 1.0]])
