@@ -6,7 +6,8 @@
 Makes an environment of the peers' own (peers.txt) under --work, writes the chunks' token ids and the weights there, and starts
 every contestant anew in every round: a process that loads, warms up, and then encodes each set twice, of which the faster time
 counts. All have the same token ids, weights, output ([CLS]), order (by length) and number of threads. Tokenization and loading
-are not in the chunks a second; how long a process takes to its first vector is told apart. No chunk is in a set twice.
+are not in the chunks a second; how long a process takes to its first vector is told apart. No chunk is in a set twice, and what
+int8 is calibrated on, once and before, is in none.
 """
 
 from __future__ import annotations
@@ -22,12 +23,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ours import CALIBRATION
+
+from hierdoc.stages.provenance import versions_and_commit
 
 HERE = Path(__file__).parent
 ROUNDS, THREADS, CHUNK_SIZE = 3, 2, 200
 OURS = {
     "hierdoc, OpenVINO, float32": ("openvino", "float32"),  # the first: the others' vectors are compared with its
     "hierdoc, OpenVINO, bfloat16": ("openvino", "bfloat16"),
+    "hierdoc, OpenVINO, int8": ("openvino", "int8"),
     "hierdoc, ONNX Runtime, float32": ("onnxruntime", "float32"),
     "hierdoc, TensorFlow, bfloat16": ("tensorflow", "bfloat16"),
     "hierdoc, TensorFlow, float32": ("tensorflow", "float32"),
@@ -62,11 +67,13 @@ def write_chunks(path: Path, data: Path, num_chunks: int) -> dict[str, list[int]
     from hierdoc.chunking.chunks import chunk_document
     from hierdoc.chunking.tokenizers import WordPieceTokenizer
     from hierdoc.encoders.pretrained import find_encoder
+    from hierdoc.engines.int8 import drawn
 
     source = find_encoder("minilm")
     tokenizer = WordPieceTokenizer(source.vocab_path, source.lower_case)
-    arrays, lengths = {}, {}
+    arrays = {}
     full: dict[bytes, np.ndarray] = {}
+    spare: list[np.ndarray] = []
     for name, file in DATA.items():
         texts = pd.read_parquet(data / file)["text"]
         found: dict[bytes, np.ndarray] = {}
@@ -81,12 +88,16 @@ def write_chunks(path: Path, data: Path, num_chunks: int) -> dict[str, list[int]
         every = list(found.values())
         chosen = np.random.default_rng(0).permutation(len(every))[:num_chunks]
         arrays[name] = sorted((every[at] for at in chosen), key=len, reverse=True)
+        spare += [row for at, row in enumerate(every) if at not in set(chosen.tolist())]
     every = list(full.values())
     arrays["full"] = [every[at] for at in np.random.default_rng(0).permutation(len(every))[:num_chunks]]
+    lengths = {name: [len(row) for row in rows] for name, rows in arrays.items()}
+    in_use = {row.tobytes() for row in arrays["full"]}
+    spare = [row for row in spare if row.tobytes() not in in_use]
+    arrays[CALIBRATION] = drawn(spare)
     packed = {}
     for name, rows in arrays.items():
-        lengths[name] = [len(row) for row in rows]
-        packed |= {f"{name}-ids": np.concatenate(rows), f"{name}-lengths": np.asarray(lengths[name])}
+        packed |= {f"{name}-ids": np.concatenate(rows), f"{name}-lengths": np.asarray([len(row) for row in rows])}
     np.savez(path, **packed)
     for old in path.parent.glob(f"{path.stem}-*.npy"):  # vectors of other chunks
         old.unlink()
@@ -169,6 +180,7 @@ def main() -> None:
         **{name: [sys.executable, HERE / "ours.py", *how] for name, how in OURS.items()},
         **{name: [of_peers, HERE / "peers.py", *how] for name, how in PEERS.items()},
     }
+    run([sys.executable, HERE / "ours.py", "quantize", "", weights, chunks, THREADS])
     rounds: list[dict[str, Any]] = []
     ceilings: list[dict[str, float]] = []
     for _ in range(arguments.rounds):
@@ -180,7 +192,7 @@ def main() -> None:
             print(f"{name}: {found[name]['chunks_per_second']}, {time.perf_counter() - started:.0f} s", file=sys.stderr)
         rounds.append(found)
     result = {
-        "encoder": arguments.encoder, "threads": THREADS, "machine": {"cores": os.cpu_count()},
+        "encoder": arguments.encoder, "threads": THREADS, "machine": {"cores": os.cpu_count()}, **versions_and_commit(),
         "command": f"python experiments/030-speed/encode.py --data DATA --encoder {arguments.encoder} --chunks {num_chunks} --rounds {arguments.rounds}",
         "chunks": {name: {"num": len(found), "mean_tokens": round(statistics.mean(found), 1)} for name, found in lengths.items()},
         "ceiling_gflops": {key: round(statistics.median(each[key] for each in ceilings)) for key in ceilings[0]},

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from encode import HERE, THREADS, peers_python, run, write_weights
 
+from hierdoc.stages.provenance import versions_and_commit
+
 ROUNDS, NUM_TRAIN, NUM_DEV, CHUNK_SIZE = 3, 1280, 640, 200
 OURS = {"hierdoc": ("hierdoc", "bfloat16"), "hierdoc, float32": ("hierdoc", "float32"), "Keras fit of the question": ("keras", "float32")}  # fmt: skip
 PEERS = {
@@ -96,7 +98,7 @@ def main() -> None:
             "peak MiB": round(statistics.median(each[name]["peak_mib"] for each in rounds)),
         }  # fmt: skip
     result = {
-        "encoder": "minilm", "threads": THREADS, "machine": {"cores": os.cpu_count()}, "examples": counts,
+        "encoder": "minilm", "threads": THREADS, "machine": {"cores": os.cpu_count()}, **versions_and_commit(), "examples": counts,
         "command": f"python experiments/030-speed/finetune.py --data DATA --rounds {arguments.rounds}", "cases": cases, "rounds": rounds,
     }  # fmt: skip
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 STARTED = time.perf_counter()
-CHUNK_SIZE, WARM_UP, TIMES = 200, 32, 2
+CHUNK_SIZE, WARM_UP, TIMES, CALIBRATION = 200, 32, 2, "calibration"
 
 
 def read_weights(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -28,8 +28,30 @@ def of_engine(engine: str, precision: str, weights: Path) -> Callable[[Sequence[
     from hierdoc.engines import ENGINES
     from hierdoc.engines.encoding import encode_chunks
 
-    loaded = ENGINES[engine](*read_weights(weights), precision, CHUNK_SIZE)
+    config, arrays = read_weights(weights)
+    if precision == "int8":
+        from hierdoc.engines.int8 import load_int8_engine
+
+        loaded = load_int8_engine(weights, config["hidden_size"], CHUNK_SIZE)
+    else:
+        loaded = ENGINES[engine](config, arrays, precision, CHUNK_SIZE)
     return lambda rows: encode_chunks(loaded, rows)
+
+
+def quantize(weights: Path, chunks: Path) -> None:
+    """Write the encoder in int8 beside its weights, calibrated on chunks that are set aside for it."""
+    from hierdoc.engines import int8
+    from hierdoc.graphs import ENCODER_GRAPHS
+
+    for name in int8.FILES:
+        (weights / name).unlink(missing_ok=True)
+    config, arrays = read_weights(weights)
+    int8.quantize(ENCODER_GRAPHS["bert"](config, arrays), rows_of(np.load(chunks), CALIBRATION), weights)
+
+
+def rows_of(stored: Any, name: str) -> list[np.ndarray]:
+    """Return one of the sets of token ids that encode.py wrote."""
+    return np.split(stored[f"{name}-ids"], np.cumsum(stored[f"{name}-lengths"])[:-1])
 
 
 def keras_model(weights: Path) -> Any:
@@ -75,13 +97,17 @@ def as_the_question_did(weights: Path) -> Callable[[Sequence[np.ndarray]], np.nd
 
 def ceiling(threads: int) -> dict[str, float]:
     """Return the GFLOP a second of the largest matrix products, through OpenVINO, in each precision."""
+    from hierdoc.engines.int8 import load_nncf
     from hierdoc.engines.openvino import core, load_openvino
     from hierdoc.graphs.writer import GraphWriter
 
     openvino = load_openvino()
     found = {}
     size = 2048
-    for name, kind in (("float32", openvino.Type.f32), ("bfloat16", openvino.Type.bf16)):
+    kinds = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16, "int8": openvino.Type.bf16}
+    nncf, rng = load_nncf(), np.random.default_rng(0)
+    nncf.set_log_level("ERROR")
+    for name, kind in kinds.items():
         add = GraphWriter()
         kernel = add.constant("kernel", np.random.default_rng(0).normal(size=(size, size)) / size**0.5)
         hidden = "given"
@@ -89,7 +115,11 @@ def ceiling(threads: int) -> dict[str, float]:
             hidden = add("MatMul", hidden, kernel, name=f"product_{number}")
         graph = add.finish("products", {"given": (np.float32, [size, size])}, {hidden: [size, size]})
         settings = {"INFERENCE_PRECISION_HINT": kind, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
-        model = core().compile_model(core().read_model(graph), "CPU", settings)
+        products = core().read_model(graph)
+        if name == "int8":
+            calibration = nncf.Dataset([{"given": rng.normal(size=(size, size)).astype(np.float32)} for _ in range(2)])
+            products = nncf.quantize(products, calibration, subset_size=2)
+        model = core().compile_model(products, "CPU", settings)
         request, given = model.create_infer_request(), np.ones((size, size), np.float32)
         seconds = []
         for _ in range(8):
@@ -103,12 +133,8 @@ def ceiling(threads: int) -> dict[str, float]:
 def timed(encode: Callable[[Sequence[np.ndarray]], np.ndarray], chunks: Path) -> dict[str, Any]:
     """Return the chunks a second of each set, and how near the vectors are to those that are kept beside the chunks."""
     stored = np.load(chunks)
-    sets = {}
-    for key in stored.files:
-        if key.endswith("-ids"):
-            name = key.removesuffix("-ids")
-            ends = np.cumsum(stored[f"{name}-lengths"])
-            sets[name] = np.split(stored[key], ends[:-1])
+    names = [key.removesuffix("-ids") for key in stored.files if key.endswith("-ids")]
+    sets = {name: rows_of(stored, name) for name in names if name != CALIBRATION}
     first = next(iter(sets.values()))
     encode(first[-1:])
     result: dict[str, Any] = {"first_vector_seconds": time.perf_counter() - STARTED, "chunks_per_second": {}}
@@ -136,6 +162,10 @@ def main() -> None:
     engine, precision, weights, chunks, threads = sys.argv[1:]
     if engine == "ceiling":
         print(json.dumps(ceiling(int(threads))))
+        return
+    if engine == "quantize":
+        quantize(Path(weights), Path(chunks))
+        print(json.dumps({}))
         return
     encode = as_the_question_did(Path(weights)) if engine == "keras" else of_engine(engine, precision, Path(weights))
     print(json.dumps({"precision": precision, **timed(encode, Path(chunks))}))
