@@ -40,6 +40,8 @@ def export_run(run: str | PathLike[str], out: str | PathLike[str], head: str = "
     Raises:
         HierdocError: a stage is missing or has changed; the head can't be exported; `out` exists.
     """
+    import onnx
+
     from hierdoc.engines import RUNTIMES
     from hierdoc.graphs import HEAD_GRAPHS
     from hierdoc.graphs.writer import OPSET
@@ -52,6 +54,7 @@ def export_run(run: str | PathLike[str], out: str | PathLike[str], head: str = "
         raise HierdocError(f"`head` {head} can't be exported; these can: {', '.join(HEAD_GRAPHS)}")
     graphs = _graphs(finetune.path, trained.path, finetune.fingerprint)
     for graph in graphs.values():
+        onnx.checker.check_model(graph)
         RUNTIMES["onnxruntime"](graph, "float32")  # it can be loaded
     config = files.read_object(finetune.path / CONFIG)
     kept = ("labels", "chunk_size", "overlap", "max_chunks", "respect_sentences")

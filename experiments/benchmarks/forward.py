@@ -27,7 +27,10 @@ from hierdoc.graphs.bert import bert_graph
 from hierdoc.stages.provenance import versions_and_commit
 
 ROUNDS, WARM_UP, CHUNKS, LENGTH = 40, 5, 4, 200
-KINDS = {"FullyConnected": "dense layers", "Subgraph": "attention"}  # and the rest: embeddings, normalisation, reordering
+KINDS = {
+    "FullyConnected": "dense layers",
+    "Subgraph": "attention",
+}  # and the rest: embeddings, normalisation, reordering
 
 
 def compile_for(graph: bytes, precision: str, length: int | None, counted: bool) -> Any:

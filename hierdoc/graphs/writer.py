@@ -19,22 +19,28 @@ class GraphWriter:
     """Collects the nodes and constants of one graph; calling it adds a node and returns its output's name."""
 
     def __init__(self) -> None:
-        self._nodes: list[Any] = []
-        self._constants: dict[str, Any] = {}
+        from onnx import ModelProto
+
+        self._model = ModelProto(ir_version=IR_VERSION, producer_name="hierdoc")
+        self._graph = self._model.graph  # filled in place: helper.make_graph and make_model copy all weights, each
+        self._names: set[str] = set()
 
     def __call__(self, operator: str, *inputs: str, name: str = "", **attributes: Any) -> str:
         from onnx import helper
 
-        name = name or f"{operator}_{len(self._nodes)}"
-        self._nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
+        name = name or f"{operator}_{len(self._graph.node)}"
+        self._graph.node.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
         return name
 
     def constant(self, name: str, value: Any, dtype: Any = np.float32) -> str:
         """Add an array under its name, unless it is there, and return the name."""
-        from onnx import numpy_helper
+        from onnx import helper
 
-        if name not in self._constants:
-            self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(value, dtype), name)
+        if name not in self._names:
+            self._names.add(name)
+            array = np.asarray(value, np.dtype(dtype).newbyteorder("<"))
+            kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+            self._graph.initializer.add(name=name, data_type=kind, dims=array.shape, raw_data=array.tobytes())
         return name
 
     def whole_numbers(self, *values: int) -> str:
@@ -42,23 +48,22 @@ class GraphWriter:
         return self.constant("whole_" + "_".join(map(str, values)), values, np.int64)
 
     def finish(self, name: str, inputs: Mapping[str, tuple[Any, Shape]], outputs: Mapping[str, Shape]) -> bytes:
-        """Return the checked model, serialised.
+        """Return the model, serialised. It is not checked: onnx's checker takes longer than all the rest.
 
         Args:
             name: the graph's.
             inputs: the NumPy dtype and shape of each; a word in a shape stands for any number.
             outputs: the shape of each; all are float32.
         """
-        import onnx
         from onnx import TensorProto, helper
 
-        taken = [
+        self._graph.name = name
+        self._graph.input.extend(
             helper.make_tensor_value_info(key, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape)
             for key, (dtype, shape) in inputs.items()
-        ]
-        given = [helper.make_tensor_value_info(key, TensorProto.FLOAT, shape) for key, shape in outputs.items()]
-        graph = helper.make_graph(self._nodes, name, taken, given, list(self._constants.values()))
-        opsets = [helper.make_opsetid("", OPSET)]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="hierdoc")
-        onnx.checker.check_model(model)
-        return model.SerializeToString()
+        )
+        self._graph.output.extend(
+            helper.make_tensor_value_info(key, TensorProto.FLOAT, shape) for key, shape in outputs.items()
+        )
+        self._model.opset_import.append(helper.make_opsetid("", OPSET))
+        return self._model.SerializeToString()
