@@ -67,6 +67,7 @@ def compile_graph(graph: bytes | Path, precision: str, full_length: int | None =
         "INFERENCE_PRECISION_HINT": kind,
         "NUM_STREAMS": workers,
         "INFERENCE_NUM_THREADS": workers,
+        "CPU_RUNTIME_CACHE_CAPACITY": 128,  # of kernels for one shape each; with its default, memory grows with the shapes met
         "ENABLE_CPU_PINNING": False,  # what else runs on this machine is not known
     }
     model = core().read_model(graph)
