@@ -286,7 +286,7 @@ class Stopped(Exception):
 def adam_training(folder: Path, stop_at: int | None) -> tuple[bytes, str, list[int]]:
     """Train a kernel for 4 epochs of 3 steps with Adam and dropout; return its bytes, the history, the steps taken.
 
-    The best epoch is the second. A checkpoint is written after each step; the step `stop_at` does not come to its end.
+    The second step of each leaves the weights as they are, and its gradients to the third. The best epoch is the second. A checkpoint is written after each step; the step `stop_at` does not come to its end.
     """
     tf = compat.load_tensorflow()
     kernel = tf.Variable(KERNEL)
@@ -294,7 +294,7 @@ def adam_training(folder: Path, stop_at: int | None) -> tuple[bytes, str, list[i
     def forward(x, dropout_seed):
         return tf.matmul(dropout(x, 0.5, dropout_seed, 0), kernel)
 
-    real = make_trained(forward, [kernel], tf.keras.optimizers.Adam(0.1), 3, True)
+    real = make_trained(forward, [kernel], tf.keras.optimizers.Adam(0.1), 3, True, accumulates=True)
     steps: list[int] = []
 
     def take_step(batch: LabelledBatch, number: int) -> float:
@@ -306,7 +306,10 @@ def adam_training(folder: Path, stop_at: int | None) -> tuple[bytes, str, list[i
 
     def batches_of(epoch: int) -> list[Callable[[], LabelledBatch]]:
         rows = np.random.default_rng(epoch).normal(size=(3, 3, 2)).astype(np.float32)
-        return [lambda x=x: LabelledBatch((x,), LABELS, np.ones(3, np.float32)) for x in rows]
+        return [
+            lambda x=x, at=at: LabelledBatch((x,), LABELS, np.ones(3, np.float32), updates=at != 1)
+            for at, x in enumerate(rows)
+        ]
 
     history = History(folder / "h.jsonl")
     accuracy = {1: 0.5, 2: 0.9, 3: 0.6, 4: 0.7}
