@@ -57,7 +57,7 @@ def compile_graph(graph: bytes | Path, precision: str, full_length: int | None =
 
     Args:
         full_length: inputs (N, T) of just this T go through a graph of its own, whose kernels are made for that T; most chunks
-            are full, and OpenVINO 2026.4's attention is more than twice as fast so (experiments/benchmarks/forward.py).
+            are full, and OpenVINO 2026.4's attention is 1.7 times as fast so (experiments/benchmarks/forward.py).
     """
     openvino = load_openvino()
     workers = len(os.sched_getaffinity(0))
