@@ -91,8 +91,8 @@ def measure_size(folder: Path, words: np.ndarray, num_chunks: int) -> dict[str, 
         "finetune": ["finetune", run, "--epochs", 1, "--chunks-per-document", 1],
         "embed": ["embed", run],
         "train_lstm": ["train_lstm", run, "--epochs", 1],
-        "evaluate": ["evaluate", run],
         "predict": ["predict", run, data, "--out", folder / "predictions.parquet"],
+        "evaluate": ["evaluate", run],
     }
     found: dict[str, Any] = {"stages": {}}
     for name, command in commands.items():

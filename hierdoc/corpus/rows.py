@@ -154,7 +154,7 @@ def _parquet(source: Source) -> Iterator[Any]:
 
     with source.open(seekable=True) as stream:
         try:
-            with pq.ParquetFile(stream) as file:
+            with pq.ParquetFile(stream, pre_buffer=False) as file:  # or all that was read stays in memory
                 yield file
         except (pa.ArrowInvalid, pa.ArrowIOError) as error:
             what = str(error).partition("\n")[0]
