@@ -173,3 +173,15 @@ def test_every_room_and_command_is_on_the_map_of_the_house():
     for path in PACKAGE:
         if path.name != "__init__.py":
             assert path.name in text, path.name
+
+
+@pytest.mark.parametrize("patch", sorted((ROOT / "tests/mutations").glob("*.patch")), ids=lambda patch: patch.stem)
+def test_a_mutation_applies_and_names_a_test_that_is_there(patch: Path, tmp_path: Path):
+    text = patch.read_text(encoding="utf-8")
+    (changed,) = re.findall(r"^\+\+\+ b/(\S+)$", text, re.MULTILINE)
+    (tmp_path / changed).parent.mkdir(parents=True)
+    (tmp_path / changed).write_bytes((ROOT / changed).read_bytes())
+    done = subprocess.run(["git", "apply", "-C1", str(patch)], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    ((file, name),) = re.findall(r"^Expected to fail: ([^:]+)::(\w+)", text, re.MULTILINE)
+    assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
