@@ -88,11 +88,11 @@ def write_chunks(path: Path, data: Path, num_chunks: int) -> dict[str, list[int]
         every = list(found.values())
         chosen = np.random.default_rng(0).permutation(len(every))[:num_chunks]
         arrays[name] = sorted((every[at] for at in chosen), key=len, reverse=True)
-        spare += [row for at, row in enumerate(every) if at not in set(chosen.tolist())]
+        spare += every
     every = list(full.values())
     arrays["full"] = [every[at] for at in np.random.default_rng(0).permutation(len(every))[:num_chunks]]
     lengths = {name: [len(row) for row in rows] for name, rows in arrays.items()}
-    in_use = {row.tobytes() for row in arrays["full"]}
+    in_use = {row.tobytes() for rows in arrays.values() for row in rows}
     spare = [row for row in spare if row.tobytes() not in in_use]
     arrays[CALIBRATION] = drawn(spare)
     packed = {}

@@ -13,6 +13,7 @@ import numpy as np
 from hierdoc.encoders import compat
 from hierdoc.errors import HierdocFailure
 from hierdoc.learning.checkpoints import Checkpoints
+from hierdoc.learning.gradients import GradientSums
 from hierdoc.learning.history import History
 from hierdoc.learning.traces import TrainingTrace
 from hierdoc.objectives.classification import weighted_loss
@@ -126,7 +127,7 @@ def make_trained(
             gradients, _ = tf.clip_by_global_norm(dense, max_grad_norm)
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
-    sums = _GradientSums(variables) if accumulates else None
+    sums = GradientSums(variables) if accumulates else None
 
     def take_step(batch: LabelledBatch, number: int) -> float:
         inputs = tuple(tf.constant(array) for array in batch.inputs)
@@ -141,35 +142,6 @@ def make_trained(
 
     remembered = [*optimizer.variables, *(sums.variables if sums else [])]
     return Trained(list(variables), remembered, take_step, optimizer)
-
-
-class _GradientSums:
-    """Adds up the gradients of several batches' mean losses, each as often as the batch has examples.
-
-    Attributes:
-        variables: what is remembered between two batches.
-    """
-
-    def __init__(self, variables: Sequence[Any]):
-        tf = compat.load_tensorflow()
-        count, sums = tf.Variable(0.0), [tf.Variable(tf.zeros_like(variable)) for variable in variables]
-        self.variables = [count, *sums]
-
-        @tf.function(autograph=False, reduce_retracing=True)
-        def add(gradients: list[Any], num_examples: Any) -> None:
-            count.assign_add(num_examples)
-            for total, gradient in zip(sums, gradients, strict=True):
-                total.assign_add(num_examples * tf.convert_to_tensor(gradient))
-
-        @tf.function(autograph=False)
-        def take() -> list[Any]:
-            means = [total / count for total in sums]
-            with tf.control_dependencies(means):
-                for variable in self.variables:
-                    variable.assign(tf.zeros_like(variable))
-                return [tf.identity(mean) for mean in means]
-
-        self.add, self.take = add, take
 
 
 @dataclass
