@@ -114,7 +114,6 @@ def _load_int8(
 ) -> tuple[Any, str, dict[str, Any]]:
     """Return the int8 engine, made in `folder`, or another where int8 loses too much; the precision; and what was found."""
     from hierdoc.engines import ENGINES, int8, resolve_engine
-    from hierdoc.graphs import ENCODER_GRAPHS
     from hierdoc.objectives.classification import chunk_probs
     from hierdoc.sequences.reading import read_chunks
 
@@ -124,7 +123,7 @@ def _load_int8(
         raise HierdocError(f"{chunk.path}: has no dev documents, and int8 is tried on dev")
     rows = int8.drawn(train.rows)
     say(f"embed: calibrating int8 on {len(rows)} training chunks")
-    int8.quantize(ENCODER_GRAPHS[config["name"]](config, arrays), rows, folder)
+    int8.quantize(config, arrays, rows, folder)
     engine = int8.load_int8_engine(folder, config["hidden_size"], chunk_size)
     float32 = ENGINES["openvino"](config, arrays, "float32", chunk_size)
     with bar("int8 on dev", "chunks", 2 * len(dev.rows)) as progress:

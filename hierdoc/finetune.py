@@ -57,7 +57,8 @@ def finetune_encoder(
         learning_rate: the peak; by default 2e-5 for encoders of hidden size 768 and more, 5e-5 for smaller ones.
         precision: auto, float32 or bfloat16 (where the CPU has it; auto takes it then).
         freeze_embeddings: leave the embeddings as they are.
-        trainable_layers: train the last so many layers (and the softmax) only.
+        trainable_layers: train the last so many layers (and the softmax) only. What the others make of the chunks, without
+            dropout, is computed once and kept in a file until the training ends: 2 bytes (4 in float32) a number.
         chunks_per_document: draw so many chunks of each document in each epoch; by default all.
         class_weight: none, or balanced: rare classes count more.
         gradient_accumulation: change the weights after so many steps, by the gradients of all of them.
@@ -256,7 +257,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="auto, float32 or bfloat16; auto is bfloat16 where the CPU has it",
     )
     parser.add_argument("--freeze-embeddings", action="store_true", help="leave the embeddings as they are")
-    parser.add_argument("--trainable-layers", type=int, metavar="N", help="train the last N layers only")
+    parser.add_argument(
+        "--trainable-layers",
+        type=int,
+        metavar="N",
+        help="train the last N layers only; what the others make is computed once and kept on disk meanwhile",
+    )
     parser.add_argument(
         "--chunks-per-document",
         type=int,

@@ -515,7 +515,7 @@ def test_balanced_weights_follow_the_chunks_that_are_drawn(
     monkeypatch.setattr(
         training,
         "make_batches",
-        lambda plan, chunks, weights, accumulation: seen.append(weights) or (_ for _ in ()).throw(KeyboardInterrupt),
+        lambda plan, chunks, weights, *_: seen.append(weights) or (_ for _ in ()).throw(KeyboardInterrupt),
     )
     with pytest.raises(KeyboardInterrupt):
         finetune_encoder(run, epochs=1, chunks_per_document=1, class_weight="balanced", precision="float32")

@@ -24,7 +24,6 @@ from hierdoc.encoders.finetuned import load_encoder
 from hierdoc.engines import ENGINES, int8
 from hierdoc.engines.encoding import Engine, encode_chunks
 from hierdoc.evaluation.significance import bootstrap_mean
-from hierdoc.graphs import ENCODER_GRAPHS
 from hierdoc.heads.document_probs import load_document_probs
 from hierdoc.objectives.classification import chunk_probs
 from hierdoc.sequences.grouping import group_by_document
@@ -60,7 +59,7 @@ def load_engines(run: Path, work: Path) -> dict[str, Engine]:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     rows = int8.drawn(read_chunks(chunk, "train").rows)
-    int8.quantize(ENCODER_GRAPHS[config["name"]](config, arrays), rows, work)
+    int8.quantize(config, arrays, rows, work)
     return {
         **{name: ENGINES["openvino"](config, arrays, name, chunk_size) for name in ("float32", "bfloat16")},
         "int8": int8.load_int8_engine(work, config["hidden_size"], chunk_size),

@@ -41,12 +41,11 @@ def of_engine(engine: str, precision: str, weights: Path) -> Callable[[Sequence[
 def quantize(weights: Path, chunks: Path) -> None:
     """Write the encoder in int8 beside its weights, calibrated on chunks that are set aside for it."""
     from hierdoc.engines import int8
-    from hierdoc.graphs import ENCODER_GRAPHS
 
     for name in int8.FILES:
         (weights / name).unlink(missing_ok=True)
     config, arrays = read_weights(weights)
-    int8.quantize(ENCODER_GRAPHS["bert"](config, arrays), rows_of(np.load(chunks), CALIBRATION), weights)
+    int8.quantize(config, arrays, rows_of(np.load(chunks), CALIBRATION), weights)
 
 
 def rows_of(stored: Any, name: str) -> list[np.ndarray]:

@@ -157,16 +157,29 @@ class BertEncoder:
             mask: bool (N, T), True = a real token; nothing under False has any influence.
             dropout_seed: int64 (2,) while training, see `hierdoc.encoders.dropout`; None drops nothing.
         """
+        return self.cls_of(self.hidden_of(token_ids, mask, 0, dropout_seed), mask, 0, dropout_seed)
+
+    def hidden_of(self, token_ids: Any, mask: Any, num_layers: int, dropout_seed: Any = None) -> Any:
+        """Return what the embeddings and the first `num_layers` layers make of every token, float32 (N, T, D); else as a call."""
         tf = compat.load_tensorflow()
-        *layers, last = self._layer.encoders_layer.encoder_layers
-        self._dropout.seed = dropout_seed
-        try:
+        with self._dropout.by(dropout_seed):
             hidden = self._layer.embeddings_layer([token_ids, tf.zeros_like(token_ids)])
-            for layer in layers:
+            for layer in self._layer.encoders_layer.encoder_layers[:num_layers]:
                 hidden = layer(hidden, mask=mask)
-            return _cls_of_layer(last, hidden, mask)
-        finally:
-            self._dropout.seed = None
+            return hidden
+
+    def cls_of(self, hidden: Any, mask: Any, num_layers: int, dropout_seed: Any = None) -> Any:
+        """Return the [CLS] vectors, float32 (N, D), by the layers that follow the first `num_layers`, of what those made.
+
+        Args:
+            hidden: float32 (N, T, D), as `hidden_of` returns it.
+            mask, num_layers, dropout_seed: as there.
+        """
+        layers = self._layer.encoders_layer.encoder_layers[num_layers:]
+        with self._dropout.by(dropout_seed):
+            for layer in layers[:-1]:
+                hidden = layer(hidden, mask=mask)
+            return _cls_of_layer(layers[-1], hidden, mask) if layers else hidden[:, 0]
 
     def trainable(self, freeze_embeddings: bool = False, trainable_layers: int | None = None) -> list[Any]:
         """Return the variables to train: all, or without the embeddings, or the last `trainable_layers` layers only.

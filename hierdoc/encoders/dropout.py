@@ -5,6 +5,8 @@ Keras' own draws from a state inside TensorFlow's kernels, which can't be saved.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from hierdoc.encoders import compat
@@ -39,16 +41,12 @@ def dropout(inputs: Any, rate: float, seed: Any, place: int) -> Any:
 
 
 class DropoutLayers:
-    """What stands where bert-for-tf2 has Keras' dropout layers.
-
-    Attributes:
-        seed: of the step that is being traced (see `dropout`); None while nothing is to be dropped.
-    """
+    """What stands where bert-for-tf2 has Keras' dropout layers; outside of `by` nothing is dropped."""
 
     def __init__(self, layer: Any):
         """Put seeded dropout in the place of every Keras dropout layer under `layer`, a built bert-for-tf2 layer."""
         keras = compat.load_tensorflow().keras
-        self.seed: Any = None
+        self._seed: Any = None
         self.num_places = 0
         for sublayer in list(layer._flatten_layers()):
             for name in ("dropout_layer", "dropout"):  # as bert-for-tf2 0.14.9 calls them
@@ -56,5 +54,14 @@ class DropoutLayers:
                     setattr(sublayer, name, self._at(getattr(sublayer, name).rate, self.num_places))
                     self.num_places += 1
 
+    @contextlib.contextmanager
+    def by(self, seed: Any) -> Iterator[None]:
+        """Drop by this seed (see `dropout`) in what is traced inside the block; None drops nothing."""
+        self._seed = seed
+        try:
+            yield
+        finally:
+            self._seed = None
+
     def _at(self, rate: float, place: int) -> Any:
-        return lambda inputs, training=None: inputs if self.seed is None else dropout(inputs, rate, self.seed, place)
+        return lambda inputs, training=None: inputs if self._seed is None else dropout(inputs, rate, self._seed, place)

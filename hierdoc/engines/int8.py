@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ import numpy as np
 from hierdoc.engines.encoding import Engine, encode_chunks
 from hierdoc.engines.graph_engine import engine_of
 from hierdoc.engines.openvino import compile_graph, core, import_silenced, load_openvino
+from hierdoc.graphs import DELICATE_NODES, ENCODER_GRAPHS
 from hierdoc.stages.files import PARTIAL
 
 FILES = ("int8.bin", "int8.xml")  # OpenVINO's; the second is written last
-CALIBRATION_CHUNKS = 300  # NNCF's own default
+CALIBRATION_CHUNKS = 1000
+SMOOTHING = 0.85  # how much of the activations' range is moved into the weights; NNCF's own is 0.95
 MOST_LOST = 0.003  # of the chunks' accuracy on dev, before bfloat16 or float32 is taken instead
 
 
@@ -45,27 +47,37 @@ def load_nncf() -> Any:
     return import_silenced("nncf")
 
 
-def quantize(graph: bytes, rows: Sequence[np.ndarray], folder: Path) -> None:
-    """Write the graph with 8-bit matrix products into `folder`, as `FILES`, unless it is there.
+def quantize(
+    config: Mapping[str, Any], arrays: Mapping[str, np.ndarray], rows: Sequence[np.ndarray], folder: Path
+) -> None:
+    """Write an encoder's graph with 8-bit matrix products into `folder`, as `FILES`, unless it is there.
 
-    Post-training quantization with smoothing (Xiao et al. 2023) as NNCF does it for transformers.
+    Post-training quantization with smoothing (Xiao et al. 2023) as NNCF does it for transformers, but for the nodes that are
+    better left out, and less smoothing; experiments/030-speed/int8_settings.py measures what both bring.
 
     Args:
-        graph: an encoder's.
+        config: the encoder's, with its `name`.
+        arrays: its weights by Hugging Face's names, float32.
         rows: int32 (T_n,) each: the chunks whose activations decide the scales.
         folder: where to.
     """
     if (folder / FILES[-1]).exists():
         return
     nncf, openvino = load_nncf(), load_openvino()
+    from nncf.quantization import advanced_parameters as advanced
+
     inputs = [{"token_ids": row[None], "mask": np.ones((1, len(row)), bool)} for row in rows]
     nncf.set_log_level("ERROR")
     with contextlib.redirect_stdout(io.StringIO()):  # its bars
         quantized = nncf.quantize(
-            core().read_model(graph),
+            core().read_model(ENCODER_GRAPHS[config["name"]](config, arrays)),
             nncf.Dataset(inputs),
             subset_size=len(inputs),
             model_type=nncf.ModelType.TRANSFORMER,
+            ignored_scope=nncf.IgnoredScope(patterns=DELICATE_NODES[config["name"]](config)),
+            advanced_parameters=advanced.AdvancedQuantizationParameters(
+                smooth_quant_alphas=advanced.AdvancedSmoothQuantParameters(matmul=SMOOTHING)
+            ),
         )
     partial = folder / f"int8{PARTIAL}.xml"
     openvino.save_model(quantized, partial, compress_to_fp16=False)

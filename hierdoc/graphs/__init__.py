@@ -1,11 +1,13 @@
 """Trained models as serialised ONNX graphs.
 
-`ENCODER_GRAPHS`, by the encoder's name: functions of its configuration and its weights. `HEAD_GRAPHS`, by the head's name:
+`ENCODER_GRAPHS`, by the encoder's name: functions of its configuration and its weights. `DELICATE_NODES`, likewise: functions of
+its configuration that return regular expressions, of the names of nodes that 8-bit integers leave out. `HEAD_GRAPHS`, by the head's name:
 functions of D, the number of classes, its weights, and where they are from; a head without one runs in TensorFlow.
 """
 
-from hierdoc.graphs.bert import bert_graph
+from hierdoc.graphs.bert import bert_delicate_nodes, bert_graph
 from hierdoc.graphs.lstm import lstm_graph
 
 ENCODER_GRAPHS = {"bert": bert_graph}
+DELICATE_NODES = {"bert": bert_delicate_nodes}
 HEAD_GRAPHS = {"lstm": lstm_graph}

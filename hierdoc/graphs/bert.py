@@ -39,7 +39,8 @@ def bert_graph(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> b
 
     def dense(hidden: str, name: str, scale: float = 1.0) -> str:
         kernel = add.constant(f"{name}.weight", arrays[f"{name}.weight"].T * np.float32(scale))
-        return add("Add", add("MatMul", hidden, kernel), add.constant(f"{name}.bias", arrays[f"{name}.bias"] * scale))
+        product = add("MatMul", hidden, kernel, name=f"{name}.product")
+        return add("Add", product, add.constant(f"{name}.bias", arrays[f"{name}.bias"] * scale))
 
     def split(projected: str, order: list[int]) -> str:
         return add("Transpose", add("Reshape", projected, by_head), perm=order)
@@ -63,8 +64,10 @@ def bert_graph(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> b
         key = split(dense(hidden, f"{layer}.attention.self.key"), [0, 2, 1, 3])
         key = add("Transpose", key, perm=[0, 1, 3, 2])  # apart, so that OpenVINO takes it into the product
         value = split(dense(hidden, f"{layer}.attention.self.value"), [0, 2, 1, 3])
-        shares = add("Softmax", add("Add", add("MatMul", query, key), shown))
-        context = add("Reshape", add("Transpose", add("MatMul", shares, value), perm=[0, 2, 1, 3]), joined)
+        scores = add("MatMul", query, key, name=f"{layer}.attention.scores")
+        shares = add("Softmax", add("Add", scores, shown))
+        context = add("MatMul", shares, value, name=f"{layer}.attention.context")
+        context = add("Reshape", add("Transpose", context, perm=[0, 2, 1, 3]), joined)
         attended = add("Add", dense(context, f"{layer}.attention.output.dense"), asking)
         attended = normalised(attended, f"{layer}.attention.output.LayerNorm")
         inner = activated(dense(attended, f"{layer}.intermediate.dense"))
@@ -73,3 +76,13 @@ def bert_graph(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> b
     chunks_of_tokens = ["chunks", "tokens"]
     inputs = {"token_ids": (np.int32, chunks_of_tokens), "mask": (np.bool_, chunks_of_tokens)}
     return add.finish("bert", inputs, {"vectors": ["chunks", dim]})
+
+
+def bert_delicate_nodes(config: Mapping[str, Any]) -> list[str]:
+    """Return patterns of the nodes that are better left as they are when the rest is computed in 8-bit integers.
+
+    Attention's own products, which become no faster, and the last layer, of which only [CLS] is computed and whose errors
+    nothing follows that could even them out (experiments/030-speed/int8_settings.py).
+    """
+    last = config["num_hidden_layers"] - 1
+    return [r".*\.attention\.(scores|context)", rf"encoder\.layer\.{last}\..*"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from hierdoc.progress import warn
 from hierdoc.stages.files import atomic
-from hierdoc.stages.store import CHECKPOINT
+from hierdoc.stages.store import CHECKPOINT, SCRATCH
 
 FEWEST_SECONDS = 60.0  # between two checkpoints
 MOST_SHARE = 0.02  # of the time may go into writing them
@@ -23,11 +23,14 @@ class Checkpoints:
     """The checkpoint of one stage: facts (JSON values) and named arrays, as NumPy's .npz without pickle.
 
     The file carries checksums; one that can't be read is told of, and the work begins anew.
+
+    Attributes:
+        scratch: a file beside it for what is worth keeping over an interruption, and no longer than the work lasts.
     """
 
     def __init__(self, folder: Path, saved: Callable[[], None] = lambda: None):
         """Keep the checkpoint in `folder`; `saved` is called after each one that was written."""
-        self._path = folder / CHECKPOINT
+        self._path, self.scratch = folder / CHECKPOINT, folder / SCRATCH
         self._saved = saved
         self._last, self._cost = time.monotonic(), 0.0
 

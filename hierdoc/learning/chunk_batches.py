@@ -13,6 +13,7 @@ from hierdoc.learning.seeds import generator
 from hierdoc.sequences.reading import TrainingChunks
 
 CHUNKS_PER_STEP = 16
+FurtherInputs = Callable[[np.ndarray, int], "tuple[np.ndarray, ...]"]
 
 
 def plan_epoch(
@@ -43,7 +44,11 @@ def plan_epoch(
 
 
 def make_batches(
-    plan: Sequence[tuple[int, np.ndarray]], chunks: TrainingChunks, class_weights: np.ndarray, accumulation: int = 1
+    plan: Sequence[tuple[int, np.ndarray]],
+    chunks: TrainingChunks,
+    class_weights: np.ndarray,
+    accumulation: int = 1,
+    further_inputs: FurtherInputs | None = None,
 ) -> list[Callable[[], LabelledBatch]]:
     """Return a function for each step of `plan` that makes its batch.
 
@@ -52,10 +57,20 @@ def make_batches(
         chunks: the N chunks that there are.
         class_weights: float32 (C,).
         accumulation: the weights change after so many steps, and after the last.
+        further_inputs: what the model reads beside token ids and mask: a function of the batch's chunks and their padded
+            length, whose arrays' first axis is `CHUNKS_PER_STEP`.
     """
+    if further_inputs is None:
+        further_inputs = _no_further_inputs
     return [
         functools.partial(
-            _make_batch, length, members, chunks, class_weights, number % accumulation == 0 or number == len(plan)
+            _make_batch,
+            length,
+            members,
+            chunks,
+            class_weights,
+            number % accumulation == 0 or number == len(plan),
+            further_inputs,
         )
         for number, (length, members) in enumerate(plan, start=1)
     ]
@@ -66,10 +81,20 @@ def num_updates(num_steps: int, accumulation: int) -> int:
     return -(-num_steps // accumulation)
 
 
+def _no_further_inputs(members: np.ndarray, length: int) -> tuple[np.ndarray, ...]:
+    return ()
+
+
 def _make_batch(
-    length: int, members: np.ndarray, chunks: TrainingChunks, class_weights: np.ndarray, updates: bool
+    length: int,
+    members: np.ndarray,
+    chunks: TrainingChunks,
+    class_weights: np.ndarray,
+    updates: bool,
+    further_inputs: FurtherInputs,
 ) -> LabelledBatch:
     inputs = pad_tokens([chunks.rows[index] for index in members], CHUNKS_PER_STEP, length)
+    inputs += further_inputs(members, length)
     labels, weights = np.zeros(CHUNKS_PER_STEP, np.int32), np.zeros(CHUNKS_PER_STEP, np.float32)
     labels[: len(members)] = chunks.label_ids[members]
     weights[: len(members)] = class_weights[chunks.label_ids[members]]

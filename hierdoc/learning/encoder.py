@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from hierdoc.engines.tensorflow import build_engine
 from hierdoc.engines.token_batches import pad_tokens
 from hierdoc.learning import loop
 from hierdoc.learning.checkpoints import Checkpoints
-from hierdoc.learning.chunk_batches import make_batches, num_updates, plan_epoch
+from hierdoc.learning.chunk_batches import CHUNKS_PER_STEP, FurtherInputs, make_batches, num_updates, plan_epoch
+from hierdoc.learning.frozen import FrozenOutputs
 from hierdoc.learning.history import History
 from hierdoc.learning.optimizers import adam
 from hierdoc.learning.schedules import warmup_linear
@@ -65,8 +67,20 @@ def train_encoder(
     weights = _weights_of_classes(train, plans, num_classes, parameters["class_weight"])
     engine = build_engine(encoder, parameters["precision"], chunk_size)
 
-    def forward(token_ids: Any, mask: Any, dropout_seed: Any) -> Any:
-        return head(encoder(token_ids, mask, dropout_seed), dropout_seed)
+    further_inputs = None
+    if parameters["trainable_layers"] is not None:
+        num_frozen = encoder.config["num_hidden_layers"] - parameters["trainable_layers"]
+        further_inputs = _frozen_outputs(
+            checkpoints.scratch, encoder, num_frozen, train, plans, parameters["precision"], chunk_size
+        )
+
+    def forward(token_ids: Any, mask: Any, *hidden: Any, dropout_seed: Any) -> Any:
+        vectors = (
+            encoder.cls_of(*hidden, mask, num_frozen, dropout_seed)
+            if hidden
+            else encoder(token_ids, mask, dropout_seed)
+        )
+        return head(vectors, dropout_seed)
 
     def read_dev() -> dict[str, float]:
         with bar("dev", "chunks", len(dev.rows)) as progress:
@@ -91,7 +105,7 @@ def train_encoder(
                 accumulates=accumulation > 1,
                 max_grad_norm=parameters["max_grad_norm"],
             ),
-            batches_of=lambda epoch: make_batches(plans[epoch], train, weights, accumulation),
+            batches_of=lambda epoch: make_batches(plans[epoch], train, weights, accumulation, further_inputs),
             read_dev=read_dev,
             better=lambda new, best: new["dev_chunk_accuracy"] > best["dev_chunk_accuracy"],
             history=history,
@@ -153,6 +167,25 @@ def _plan_epochs(
         plan_epoch(train.document_of, train.lengths, chunk_size, per_document, seed, epoch)
         for epoch in range(parameters["epochs"])
     ]
+
+
+def _frozen_outputs(
+    path: Path,
+    encoder: Any,
+    num_layers: int,
+    train: TrainingChunks,
+    plans: list[list[tuple[int, np.ndarray]]],
+    precision: str,
+    chunk_size: int,
+) -> FurtherInputs:
+    """Return a batch's further input: what the encoder's first layers make of its chunks, those that any epoch draws."""
+    drawn = np.unique(np.concatenate([members for plan in plans for _, members in plan]))
+    outputs = FrozenOutputs(path, encoder, num_layers, [train.rows[at] for at in drawn.tolist()], precision, chunk_size)
+
+    def further_inputs(members: np.ndarray, length: int) -> tuple[np.ndarray, ...]:
+        return (outputs.padded(np.searchsorted(drawn, members).tolist(), CHUNKS_PER_STEP, length),)
+
+    return further_inputs
 
 
 def _weights_of_classes(

@@ -49,8 +49,8 @@ class LabelledBatch:
         return int((self.weights > 0).sum())
 
     def examples(self) -> Batch:
-        """Return the examples as a trace takes them; the inputs are token ids or vectors, and their mask."""
-        values, mask = self.inputs
+        """Return the examples as a trace takes them; the first two inputs are token ids or vectors, and their mask."""
+        values, mask, *_ = self.inputs
         num = len(self.doc_ids)
         return Batch(values[:num], mask[:num], self.label_ids[:num], True, self.doc_ids, self.chunk_index)
 

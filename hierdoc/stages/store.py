@@ -32,6 +32,7 @@ from hierdoc.stages.finished import (
 )
 
 CHECKPOINT = "checkpoint.npz"
+SCRATCH = "scratch.bin"  # what is worth keeping over an interruption, and no longer
 
 
 class OpenStage:
@@ -76,7 +77,7 @@ class OpenStage:
         Raises:
             HierdocFailure: as `note_time`.
         """
-        own_files = (MANIFEST, STARTED, TIMINGS, CHECKPOINT)
+        own_files = (MANIFEST, STARTED, TIMINGS, CHECKPOINT, SCRATCH)
         names = sorted(
             entry.name
             for entry in self.path.iterdir()
@@ -236,7 +237,11 @@ def _short(value: Any) -> str:
 def _clear_up(path: Path) -> None:
     """Remove what a finished stage has no use for: what an interruption has left, the checkpoint, what was begun."""
     _remove_partials(path)
-    for name in (CHECKPOINT, STARTED):  # in this order: without the second, the directory is no unfinished stage's
+    for name in (
+        CHECKPOINT,
+        SCRATCH,
+        STARTED,
+    ):  # in this order: without the last, the directory is no unfinished stage's
         (path / name).unlink(missing_ok=True)
 
 

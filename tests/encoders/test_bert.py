@@ -245,6 +245,18 @@ def test_assign_names_a_weight_of_another_shape(encoder: BertEncoder):
     assert str(error.value) == message
 
 
+@pytest.mark.parametrize("num_layers", [0, 1, 2])
+def test_the_first_layers_and_then_the_others_are_the_whole_encoder(encoder: BertEncoder, num_layers: int):
+    token_ids = np.array([[2, 5, 7, 3], [2, 9, 3, 0]], np.int32)
+    mask, seed = token_ids > 0, np.array([3, 4])
+    for drop in (None, seed)[: 1 if num_layers == 2 else 2]:  # a last layer of all tokens draws for all of them
+        hidden = encoder.hidden_of(token_ids, mask, num_layers, drop)
+        assert hidden.shape == (2, 4, 8)
+        found = encoder.cls_of(hidden, mask, num_layers, drop)
+        np.testing.assert_allclose(found, encoder(token_ids, mask, drop), rtol=0, atol=1e-6)
+    assert np.abs(encoder(token_ids, mask, seed) - encoder(token_ids, mask)).max() > 1e-3
+
+
 def trainable_names(encoder: BertEncoder, **arguments: Any) -> set[str]:
     """The names of the variables that `trainable` returns."""
     names = {id(variable): name for name, variable in encoder.variables.items()}
