@@ -85,6 +85,7 @@ CASES: dict[str, tuple[list[str], dict[str, Any]]] = {
     "with all of these": (BEFORE, {}),
     "without dropout in the encoder": ([], {"without_dropout": True}),
     "with frozen embeddings": ([], {"freeze_embeddings": True}),
+    "with the last 3 layers trained": ([], {"trainable_layers": 3}),
     "with the last 2 layers trained": ([], {"trainable_layers": 2}),
     "float32": ([], {"precision": "float32"}),
     "float32, with all of these": (BEFORE, {"precision": "float32"}),
@@ -121,16 +122,22 @@ def measure(
     keras = compat.load_tensorflow().keras
     optimizer = keras.optimizers.Adam(5e-5, epsilon=1e-7) if KERAS_ADAM in changes else adam(5e-5)
     rng = np.random.default_rng(0)
-    seconds = []
+    seconds: list[float] = []
+    num_frozen = 0 if trainable_layers is None else source.config["num_hidden_layers"] - trainable_layers
+
+    def forward(ids: Any, mask: Any, *kept: Any, dropout_seed: Any) -> Any:
+        vectors = encoder.cls_of(*kept, mask, num_frozen, dropout_seed) if kept else encoder(ids, mask, dropout_seed)
+        return head(vectors, dropout_seed)
+
     with in_precision(resolve_precision(precision)):
-        trained = loop.make_trained(
-            lambda ids, mask, dropout_seed: head(encoder(ids, mask, dropout_seed), dropout_seed),
-            variables, optimizer, seed=0, trace_each_shape=True,
-        )  # fmt: skip
+        trained = loop.make_trained(forward, variables, optimizer, seed=0, trace_each_shape=True)
         for number in range(WARM_UP + STEPS):
             ids = rng.integers(1000, source.config["vocab_size"], (CHUNKS_A_STEP, 200)).astype(np.int32)
             labels = rng.integers(0, 10, CHUNKS_A_STEP).astype(np.int32)
-            batch = loop.LabelledBatch((ids, np.ones(ids.shape, bool)), labels, np.ones(CHUNKS_A_STEP, np.float32))
+            inputs = (ids, np.ones(ids.shape, bool))
+            if trainable_layers is not None:  # what the frozen layers make is read, not computed
+                inputs += (rng.standard_normal((*ids.shape, encoder.dim), np.float32),)
+            batch = loop.LabelledBatch(inputs, labels, np.ones(CHUNKS_A_STEP, np.float32))
             started = time.perf_counter()
             trained.take_step(batch, number)
             seconds.append(time.perf_counter() - started)
