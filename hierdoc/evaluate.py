@@ -71,7 +71,7 @@ def evaluate_head(
     held_out = read_split(parents["chunk"], parents["embed"], split)
     texts = _held_out_texts(parents["chunk"], split)
     document_probs, config = load_document_probs(parents[f"heads/{head}"].path)
-    probs = document_probs(held_out.documents)
+    probs = document_probs(held_out.documents, texts.texts)
     answers, started = baselines.Answers(probs.argmax(axis=1), probs), time.monotonic()
     beside = _beside(held_out.documents, texts, parents["chunk"], split, answers.label_ids)
     timings = {"beside_seconds": round(time.monotonic() - started, 3)}

@@ -94,6 +94,12 @@ def _graphs(finetune: Path, trained: Path, fingerprint: str) -> dict[str, bytes]
 
     config, arrays = load_encoder(finetune)
     of_head, weights = load_head_config(trained), trained / "weights.safetensors"
+    if of_head["words"]:
+        raise HierdocError(f"{trained}: is joined with words, and only heads on vectors alone can be exported")
+    if of_head["inputs"] != "vectors":
+        raise HierdocError(
+            f"{trained}: reads {of_head['inputs']} of the chunks, and only heads on vectors alone can be exported"
+        )
     if of_head["encoder_fingerprint"] != fingerprint:
         raise HierdocError(f"{trained}: was trained on the vectors of another encoder than {finetune} holds")
     head = HEAD_GRAPHS[of_head["head"]](of_head["dim"], len(of_head["labels"]), load_weights(weights), str(weights))

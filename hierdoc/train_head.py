@@ -1,4 +1,4 @@
-"""python -m hierdoc.train_head: train a head that reads each document's chunk vectors in order.
+"""python -m hierdoc.train_head: train a head that reads what the encoder made of each document's chunks.
 
 python -m hierdoc.train_head runs/complaints --head lstm
 """
@@ -9,11 +9,14 @@ import argparse
 import shutil
 from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
 
 from hierdoc import cli
 from hierdoc.errors import HierdocError
 from hierdoc.learning.seeds import check_seed
 from hierdoc.progress import say
+from hierdoc.sequences.grouping import INPUTS, inputs_size
+from hierdoc.sequences.reading import read_documents, read_split, read_texts
 from hierdoc.stages import store
 from hierdoc.stages.finished import FinishedStage, read_stage
 
@@ -21,6 +24,8 @@ from hierdoc.stages.finished import FinishedStage, read_stage
 def train_sequence_head(
     run: str | PathLike[str],
     head: str = "lstm",
+    inputs: str = "vectors",
+    words: bool = False,
     epochs: int = 50,
     learning_rate: float = 1e-3,
     input_dropout: float = 0.0,
@@ -36,6 +41,9 @@ def train_sequence_head(
     Args:
         run: a run directory with finished chunk, finetune and embed stages.
         head: one of `hierdoc.heads.HEADS`.
+        inputs: what it reads of each chunk: vectors, probs (of the chunk softmax), or both.
+        words: join it with a linear SVM on the TF-IDF of the whole documents' words: the answer is the softmax of the head's
+            log-probabilities and the SVM's scores, each times a share that makes dev's labels most likely.
         epochs: the most epochs.
         learning_rate: Adam's, constant.
         input_dropout: the share of the vectors' numbers that each step sets to 0.
@@ -49,10 +57,11 @@ def train_sequence_head(
     """
     from hierdoc.corpus.labels import check_dev_labels, label_ids
     from hierdoc.heads import check_head
-    from hierdoc.sequences.reading import read_documents, read_split
 
     check_head(head)
     check_seed(seed)
+    if inputs not in INPUTS:
+        raise HierdocError(f"`inputs` must be one of {', '.join(INPUTS)}, but is {inputs!r} instead")
     if epochs < 1:
         raise HierdocError(f"`epochs` must be at least 1, but is {epochs} instead")
     if not 0 < learning_rate < 1:
@@ -67,6 +76,8 @@ def train_sequence_head(
     check_dev_labels(label_ids(dev_labels, chunk.details["labels"]))
     parameters = {
         "head": head,
+        "inputs": inputs,
+        "words": words,
         "epochs": epochs,
         "learning_rate": learning_rate,
         "input_dropout": input_dropout,
@@ -76,7 +87,8 @@ def train_sequence_head(
     stage = store.begin(run, f"heads/{head}", parameters, parents, overwrite)
     if isinstance(stage, FinishedStage):
         return stage
-    train, dev = (read_split(chunk, parents["embed"], split) for split in ("train", "dev"))
+    train = read_split(chunk, parents["embed"], "train", inputs, stage.path / store.SCRATCH)
+    dev = read_split(chunk, parents["embed"], "dev", inputs)
     say(f"{head}: {len(train)} documents of {len(train.documents.vectors)} chunks, {len(dev)} for dev")
     from hierdoc.encoders.compat import deterministic_ops
     from hierdoc.engines import int8
@@ -86,7 +98,8 @@ def train_sequence_head(
     from hierdoc.learning.history import History
     from hierdoc.learning.traces import TrainingTrace
 
-    labels, dim = chunk.details["labels"], parents["embed"].details["dim"]
+    labels = chunk.details["labels"]
+    dim = inputs_size(inputs, parents["embed"].details["dim"], len(labels))
     history = History(stage.path / "history.jsonl")
     checkpoints = Checkpoints(stage.path, stage.note_time)
     trace = TrainingTrace(stage.path, run, "documents", labels, len(train))
@@ -94,6 +107,8 @@ def train_sequence_head(
         model, best_epoch, timings = train_head(train, dev, dim, len(labels), parameters, history, checkpoints, trace)
     config = {
         "head": head,
+        "inputs": inputs,
+        "words": words,
         "dim": dim,
         "labels": labels,
         "encoder_fingerprint": parents["finetune"].fingerprint,
@@ -103,15 +118,38 @@ def train_sequence_head(
     if config["encoding"]["precision"] == "int8":  # a predictor needs the quantized encoder, too
         for name in int8.FILES:
             shutil.copyfile(parents["embed"].path / name, stage.path / name)
-    found = {"best_epoch": best_epoch, **history.epochs[best_epoch - 1], "num_epochs": len(history.epochs)}
+    about = _join_words(stage.path, chunk, parents["embed"]) if words else {}
+    found = {"best_epoch": best_epoch, **history.epochs[best_epoch - 1], "num_epochs": len(history.epochs), **about}
     return stage.finish(found, timings)
+
+
+def _join_words(folder: Path, chunk: FinishedStage, embed: FinishedStage) -> dict[str, float]:
+    """Write the words' classifier beside the head in `folder`; return how it and both together answer on dev."""
+    from hierdoc.heads.document_probs import load_document_probs
+    from hierdoc.objectives.classification import accuracy_and_loss
+    from hierdoc.words.classifier import fit_words, save_words, with_shares
+
+    train, dev = (read_texts(chunk, split) for split in ("train", "dev"))
+    say(f"words: a linear SVM on {len(train.texts)} documents")
+    words = fit_words(train.texts, train.label_ids, dev.texts, dev.label_ids, len(chunk.details["labels"]))
+    save_words(folder, words)  # as yet without a share
+    head_probs, _ = load_document_probs(folder)
+    probs, scores = head_probs(read_split(chunk, embed, "dev").documents, dev.texts), words.scores(dev.texts)
+    words = with_shares(words, probs, scores, dev.label_ids)
+    save_words(folder, words)
+    accuracy, _ = accuracy_and_loss(scores, dev.label_ids)
+    both, loss = accuracy_and_loss(words.join(probs, scores), dev.label_ids)
+    say(
+        f"words: {accuracy:.4f} of dev by words, {both:.4f} with the head, whose share is {words.head_share:.2g} to {words.words_share:.2g}"
+    )
+    return {"words_dev_accuracy": accuracy, "joined_dev_accuracy": both, "joined_dev_loss": loss}
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command's argument parser."""
     parser = cli.make_parser(
         "train_head",
-        "Train a head that reads each document's chunk vectors in order.",
+        "Train a head that reads what the encoder made of each document's chunks.",
         "python -m hierdoc.train_head runs/complaints --head lstm",
     )
     parser.add_argument("run", metavar="RUN", help="the run directory")
@@ -123,6 +161,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that every head has."""
+    parser.add_argument(
+        "--inputs", default="vectors", metavar="NAME", help="what it reads of each chunk: vectors, probs, or both"
+    )
+    parser.add_argument(
+        "--words", action="store_true", help="join it with a linear SVM on TF-IDF of the whole documents' words"
+    )
     parser.add_argument("--epochs", type=int, default=50, metavar="N", help="the most epochs; dev decides when to stop")
     parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="RATE", help="Adam's, constant")
     parser.add_argument(
@@ -140,9 +184,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def describe(stage: FinishedStage) -> str:
     """Return the line that says what was made."""
     found = stage.details
-    return (
-        f"{stage.path}: epoch {found['best_epoch']} of {found['num_epochs']}, dev accuracy {found['dev_accuracy']:.4f}"
-    )
+    joined = f"; {found['joined_dev_accuracy']:.4f} with the words" if "joined_dev_accuracy" in found else ""
+    return f"{stage.path}: epoch {found['best_epoch']} of {found['num_epochs']}, dev accuracy {found['dev_accuracy']:.4f}{joined}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

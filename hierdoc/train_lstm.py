@@ -16,6 +16,8 @@ from hierdoc.train_head import add_arguments, describe, train_sequence_head
 
 def train_lstm_head(
     run: str | PathLike[str],
+    inputs: str = "vectors",
+    words: bool = False,
     epochs: int = 50,
     learning_rate: float = 1e-3,
     input_dropout: float = 0.0,
@@ -24,7 +26,9 @@ def train_lstm_head(
     overwrite: bool = False,
 ) -> FinishedStage:
     """Write RUN/heads/lstm: LSTM 100, dense 30 with ReLU, dense C; see `hierdoc.train_head.train_sequence_head`."""
-    return train_sequence_head(run, "lstm", epochs, learning_rate, input_dropout, deterministic, seed, overwrite)
+    return train_sequence_head(
+        run, "lstm", inputs, words, epochs, learning_rate, input_dropout, deterministic, seed, overwrite
+    )
 
 
 def build_parser() -> argparse.ArgumentParser:

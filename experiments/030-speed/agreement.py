@@ -44,7 +44,8 @@ def run_of(runs: Path, dataset: str, fold: int) -> Path:
         of_head, of_encoder = read_stage(path, "heads/lstm").parameters, read_stage(path, "finetune").parameters
         of_chunk = read_stage(path, "chunk").parameters
         sizes = (of_chunk["chunk_size"], of_chunk["overlap"])
-        if (of_head["input_dropout"], of_encoder["epochs"], *sizes) == (0.0, EPOCHS, 200, 0):
+        plain = of_head.get("inputs", "vectors") == "vectors" and not of_head.get("words")
+        if plain and (of_head["input_dropout"], of_encoder["epochs"], *sizes) == (0.0, EPOCHS, 200, 0):
             found.append(path)
     if len(found) != 1:
         raise SystemExit(f"{runs}: has {len(found)} runs of the LSTM on fold {fold} of {dataset}, not one")
@@ -78,7 +79,7 @@ def answers_of_fold(run: Path, work: Path) -> dict[str, Any]:
     for name, engine in engines.items():
         vectors_of[name] = vectors = encode_chunks(engine, test.rows)
         documents = group_by_document(owners, test.chunk_index, vectors, chunk_probs(vectors, head))
-        answers[name] = document_probs(documents).argmax(axis=1)
+        answers[name] = document_probs(documents, ()).argmax(axis=1)
     truth = dict(zip(owners, test.label_ids.tolist(), strict=True))
     guard = int8.compare(
         engines["int8"], engines["float32"], dev.rows, dev.label_ids,

@@ -14,6 +14,7 @@ from hierdoc.corpus.labels import label_ids
 from hierdoc.diagnosis import reading_traces as traces
 from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Predictions, Run, Training, Vectors
 from hierdoc.errors import HierdocError
+from hierdoc.sequences.grouping import INPUTS, inputs_of
 from hierdoc.stages import files, tables
 from hierdoc.stages.finished import MANIFEST, STARTED, FinishedStage, is_finished, read_stage
 from hierdoc.tracing.files import is_trace, read_trace
@@ -42,12 +43,22 @@ def read_run(folder: Path) -> list[Evidence]:
     documents = tables.read_tables(chunk.files("documents-"), _columns(chunk))
     labels = chunk.details["labels"]
     run = _run_facts(names, finished, documents)
-    made = _read_vectors(finished["embed"], documents, labels) if "embed" in finished else None
     common = (chunk, documents, labels, finished)
     chunks = _read_training(folder, "finetune", "chunks", *common) if "finetune" in names else None
     heads = [name for name in names if name.startswith("heads/")]
     trainings = [_read_training(folder, name, "documents", *common) for name in heads] or [None]
-    return [Evidence(chunks, training, made, run) for training in trainings]
+    read = [_inputs_of_head(folder / name) for name in heads] or [INPUTS[0]]
+    made = {
+        inputs: _read_vectors(finished["embed"], documents, labels, inputs) if "embed" in finished else None
+        for inputs in set(read)
+    }
+    return [Evidence(chunks, training, made[inputs], run) for training, inputs in zip(trainings, read, strict=True)]
+
+
+def _inputs_of_head(path: Path) -> str:
+    """Return what a head reads of each chunk; heads of older versions read the vectors."""
+    begun = files.read_object(path / (MANIFEST if (path / MANIFEST).exists() else STARTED))
+    return begun.get("parameters", {}).get("inputs", INPUTS[0])
 
 
 def _columns(chunk: FinishedStage) -> list[str]:
@@ -105,14 +116,15 @@ def _document_labels(documents: pa.Table, labels: list[str]) -> np.ndarray:
     return label_ids([row[0] if row else "" for row in documents["labels"].to_pylist()], labels).astype(np.int64)
 
 
-def _read_vectors(embed: FinishedStage, documents: pa.Table, labels: list[str]) -> Vectors:
-    """Return embed's vectors as if a trace had noted them; shards are read one at a time, and only sketches are kept."""
+def _read_vectors(embed: FinishedStage, documents: pa.Table, labels: list[str], inputs: str) -> Vectors:
+    """Return what heads read of embed's chunks as if a trace had noted them; shards are read one at a time, and only sketches are kept."""
     split_of = dict(zip(documents["doc_id"].to_pylist(), documents["split"].to_pylist(), strict=True))
     label_of = dict(zip(documents["doc_id"].to_pylist(), _document_labels(documents, labels).tolist(), strict=True))
     parts = []
     for path in embed.files("vectors-"):
         table = tables.read_tables([path])
-        vectors = tables.matrix_of(table["vector"])
+        probs = tables.matrix_of(table["probs"])
+        vectors = inputs_of(tables.matrix_of(table["vector"]), probs, inputs)
         doc_ids = traces.strings_of(table["doc_id"])
         parts.append(
             (
@@ -120,7 +132,7 @@ def _read_vectors(embed: FinishedStage, documents: pa.Table, labels: list[str]) 
                 np.asarray([split_of.get(doc_id, "excluded") for doc_id in doc_ids], object),
                 table["chunk_index"].to_numpy().astype(np.int64),
                 np.asarray([label_of.get(doc_id, UNKNOWN) for doc_id in doc_ids], np.int64),
-                tables.matrix_of(table["probs"]).argmax(axis=1).astype(np.int64),
+                probs.argmax(axis=1).astype(np.int64),
                 hash_rows(vectors),
                 sketch_rows(vectors),
             )
@@ -186,6 +198,8 @@ def _read_history(path: Path) -> list[dict[str, Any]]:
 def _read_evaluations(name: str, labels: list[str], finished: dict[str, FinishedStage]) -> list[Predictions]:
     """Return what evaluate has predicted with this head, for the splits that it was called for."""
     head = name.removeprefix("heads/")
+    if name in finished and finished[name].parameters.get("words"):
+        return []  # these are of head and words together, and the trace is of the head alone
     found = []
     for stage_name, stage in finished.items():
         if stage_name.startswith("evaluate/") and stage.parameters.get("head") == head:

@@ -10,6 +10,8 @@ import numpy as np
 
 from hierdoc.errors import HierdocError
 from hierdoc.sequences.grouping import DocumentVectors
+from hierdoc.words.classifier import PENALTIES
+from hierdoc.words.terms import fit_terms
 
 
 def average(documents: DocumentVectors) -> np.ndarray:
@@ -101,7 +103,6 @@ def majority(train: Material, dev: Material, held_out: Material, num_classes: in
 
 
 # scikit-learn's C, from which dev chooses; higher fits train more closely
-SVM_PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0)
 LOGISTIC_PENALTIES = (1.0, 10.0, 100.0)  # of words
 MEAN_PENALTIES = (0.001, 0.01, 0.1)  # of standardised vectors
 
@@ -114,7 +115,7 @@ def tfidf_svm(train: Material, dev: Material, held_out: Material, num_classes: i
     """
     from sklearn.svm import LinearSVC
 
-    models = [LinearSVC(C=penalty, random_state=0) for penalty in SVM_PENALTIES]
+    models = [LinearSVC(C=penalty, random_state=0) for penalty in PENALTIES]
     return _by_words(train, dev, held_out, num_classes, models)
 
 
@@ -176,17 +177,12 @@ def _mean_vectors(material: Material) -> np.ndarray:
 
 
 def _by_words(train: Material, dev: Material, held_out: Material, num_classes: int, models: Sequence[Any]) -> Answers:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    for min_df in (2, 1):
-        vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=min_df, dtype=np.float32)
-        try:
-            fitted = vectorizer.fit_transform(train.texts)
-        except ValueError:  # scikit-learn's way to say that no term is left
-            continue
-        features = [fitted, vectorizer.transform(dev.texts), vectorizer.transform(held_out.texts)]
-        return _by_dev(features, train, dev, num_classes, models)
-    return majority(train, dev, held_out, num_classes)
+    fitted = fit_terms(train.texts)
+    if fitted is None:
+        return majority(train, dev, held_out, num_classes)
+    vectorizer, of_train = fitted
+    features = [of_train, vectorizer.transform(dev.texts), vectorizer.transform(held_out.texts)]
+    return _by_dev(features, train, dev, num_classes, models)
 
 
 def _by_dev(

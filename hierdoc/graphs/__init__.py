@@ -6,8 +6,16 @@ functions of D, the number of classes, its weights, and where they are from; a h
 """
 
 from hierdoc.graphs.bert import bert_delicate_nodes, bert_graph
-from hierdoc.graphs.lstm import lstm_graph
+from hierdoc.graphs.pooling import attention_graph, max_pool_graph, mean_pool_graph, textcnn_graph
+from hierdoc.graphs.recurrent import gru_graph, lstm_graph
 
 ENCODER_GRAPHS = {"bert": bert_graph}
 DELICATE_NODES = {"bert": bert_delicate_nodes}
-HEAD_GRAPHS = {"lstm": lstm_graph}
+HEAD_GRAPHS = {
+    "lstm": lstm_graph,
+    "gru": gru_graph,
+    "attention": attention_graph,
+    "textcnn": textcnn_graph,
+    "mean_pool": mean_pool_graph,
+    "max_pool": max_pool_graph,
+}

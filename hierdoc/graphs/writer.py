@@ -10,7 +10,7 @@ import numpy as np
 OPSET = 20  # the first with Gelu; LayerNormalization is in it from 17 on
 IR_VERSION = 9  # the one of that opset: readers of that age take it
 
-INT64 = 7  # as TensorProto has it
+FLOAT, INT64 = 1, 7  # as TensorProto has them
 
 Shape = Sequence["int | str"]
 

@@ -6,8 +6,21 @@ The model takes (vectors float32 (B, S, D), mask bool (B, S)) and gives logits f
 
 from hierdoc.errors import HierdocError
 from hierdoc.heads.lstm import build_lstm
+from hierdoc.heads.pooling import build_attention, build_max_pool, build_mean_pool
+from hierdoc.heads.recurrent import build_bilstm, build_gru
+from hierdoc.heads.textcnn import build_textcnn
+from hierdoc.heads.transformer import build_transformer
 
-HEADS = {"lstm": build_lstm}
+HEADS = {
+    "lstm": build_lstm,
+    "bilstm": build_bilstm,
+    "gru": build_gru,
+    "transformer": build_transformer,
+    "attention": build_attention,
+    "textcnn": build_textcnn,
+    "mean_pool": build_mean_pool,
+    "max_pool": build_max_pool,
+}
 
 
 def check_head(head: str) -> None:

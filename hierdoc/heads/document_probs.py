@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,15 @@ from hierdoc.heads import HEADS
 from hierdoc.objectives.classification import softmax
 from hierdoc.progress import say
 from hierdoc.sequences.batches import batches_in_order
-from hierdoc.sequences.grouping import DocumentVectors
+from hierdoc.sequences.grouping import DocumentVectors, with_inputs
 from hierdoc.stages.files import write_json
 from hierdoc.stages.weights import load_weights, save_weights
+from hierdoc.words.classifier import load_words
 
+EARLIER = {"inputs": "vectors", "words": False}  # what heads were that do not say it
 Logits = Callable[[np.ndarray, np.ndarray], np.ndarray]
 DocumentProbs = Callable[[DocumentVectors], np.ndarray]
+HeadProbs = Callable[[DocumentVectors, Sequence[str]], np.ndarray]
 
 
 def compile_logits(model: Any) -> Logits:
@@ -53,7 +56,8 @@ def by_document(logits_of: Logits, num_classes: int) -> DocumentProbs:
 
 
 def save_head(folder: Path, model: Any, config: dict[str, Any]) -> None:
-    """Write weights.safetensors and config.json (`head`, `dim`, `labels`, `encoder_fingerprint`, `encoding`) into `folder`."""
+    """Write weights.safetensors and config.json (`head`, `inputs`, `words`, `dim`, `labels`, `encoder_fingerprint`,
+    `encoding`) into `folder`."""
     save_weights(folder / "weights.safetensors", {_name(variable): variable.numpy() for variable in model.variables})
     write_json(folder / "config.json", config)
 
@@ -77,8 +81,11 @@ def load_head(folder: Path) -> tuple[Any, dict[str, Any]]:
     return model, config
 
 
-def load_document_probs(folder: Path) -> tuple[DocumentProbs, dict[str, Any]]:
-    """Return (what gives documents' probabilities, see `by_document`; the head's config), of a head in `folder`.
+def load_document_probs(folder: Path) -> tuple[HeadProbs, dict[str, Any]]:
+    """Return (what gives documents' probabilities; the head's config), of a head in `folder`.
+
+    The first is a function of B documents (see `by_document`) and of their texts, which are read where the head was joined with
+    words.
 
     The runtime that made the head's vectors runs it, as a graph in float32; TensorFlow does where that has none for it.
 
@@ -91,10 +98,19 @@ def load_document_probs(folder: Path) -> tuple[DocumentProbs, dict[str, Any]]:
         path = folder / "weights.safetensors"
         graph = HEAD_GRAPHS[head](config["dim"], num_classes, load_weights(path), str(path))
         run, _ = RUNTIMES[engine](graph, "float32")
-        return by_document(lambda vectors, mask: run(vectors=vectors, mask=mask), num_classes), config
-    if engine in RUNTIMES and head not in HEAD_GRAPHS:
-        say(f"{folder}: {engine} can't run the head {head}; TensorFlow does")
-    return by_document(compile_logits(load_head(folder)[0]), num_classes), config
+        logits_of: Logits = lambda vectors, mask: run(vectors=vectors, mask=mask)  # noqa: E731
+    else:
+        if engine in RUNTIMES and head not in HEAD_GRAPHS:
+            say(f"{folder}: {engine} can't run the head {head}; TensorFlow does")
+        logits_of = compile_logits(load_head(folder)[0])
+    document_probs = by_document(logits_of, num_classes)
+    words = load_words(folder) if config["words"] else None
+
+    def head_probs(documents: DocumentVectors, texts: Sequence[str]) -> np.ndarray:
+        probs = document_probs(with_inputs(documents, config["inputs"]))
+        return probs if words is None else words.join(probs, words.scores(texts))
+
+    return head_probs, config
 
 
 def load_head_config(folder: Path) -> dict[str, Any]:
@@ -103,7 +119,7 @@ def load_head_config(folder: Path) -> dict[str, Any]:
     Raises:
         HierdocError: the head's name is unknown here.
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = {**EARLIER, **json.loads((folder / "config.json").read_text(encoding="utf-8"))}
     if config["head"] not in HEADS:
         raise HierdocError(
             f"{folder}: head must be one of {', '.join(sorted(HEADS))}, but is {config['head']!r} instead"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hierdoc.encoders import compat
-from hierdoc.graphs.lstm import DENSE_UNITS, LSTM_UNITS
+from hierdoc.graphs.recurrent import UNITS
+from hierdoc.heads.layers import document_inputs, head_of
 
 
 def build_lstm(dim: int, num_classes: int) -> Any:
@@ -15,15 +16,7 @@ def build_lstm(dim: int, num_classes: int) -> Any:
     Long Document Classification). The LSTM's last state is that of the last real chunk, and what stands under a False
     mask is not read.
     """
-    tf = compat.load_tensorflow()
-    keras = tf.keras
-    vectors = keras.Input((None, dim), name="vectors")
-    mask = keras.Input((None,), dtype="bool", name="mask")
-    real = keras.layers.Lambda(
-        lambda pair: tf.where(pair[1][:, :, None], pair[0], 0.0),
-        name="real_chunks",  # NaN there would reach gradients
-    )([vectors, mask])
-    state = keras.layers.LSTM(LSTM_UNITS, name="lstm")(real, mask=mask)  # (B, 100)
-    hidden = keras.layers.Dense(DENSE_UNITS, activation="relu", name="dense")(state)  # (B, 30)
-    logits = keras.layers.Dense(num_classes, name="logits")(hidden)  # (B, C)
-    return keras.Model([vectors, mask], logits, name="lstm_head")
+    keras = compat.load_tensorflow().keras
+    vectors, mask, real = document_inputs(dim)
+    state = keras.layers.LSTM(UNITS, name="lstm")(real, mask=mask)  # (B, 100)
+    return head_of("lstm", vectors, mask, state, num_classes)

@@ -34,12 +34,13 @@ class CutTexts:
     """B texts as chunks.
 
     Attributes:
-        doc_ids: of the B texts.
+        doc_ids, texts: of the B texts.
         rows: int32 (T_n,), token ids of each of N chunks.
         owners, places: the N chunks' doc_id, and int64 (N,), chunk_index.
     """
 
     doc_ids: Sequence[str]
+    texts: Sequence[str]
     rows: list[np.ndarray]
     owners: list[str]
     places: np.ndarray
@@ -100,7 +101,7 @@ class Predictor:
             rows += [chunk.token_ids for chunk in cut.chunks]
             owners += [doc_id] * len(cut.chunks)
             places += [chunk.chunk_index for chunk in cut.chunks]
-        return CutTexts(doc_ids, rows, owners, np.asarray(places))
+        return CutTexts(doc_ids, texts, rows, owners, np.asarray(places))
 
     def predict(self, cut: CutTexts, progress: Any = None) -> pa.Table:
         """Return the predictions of B texts, in their order; see `tables.predictions_schema`.
@@ -112,8 +113,9 @@ class Predictor:
             progress.total = (progress.total or 0) + len(cut.rows)
         vectors = encode_chunks(self._engine, cut.rows, progress)
         documents = group_by_document(cut.owners, cut.places, vectors, chunk_probs(vectors, self._chunk_head))
-        probs = self._document_probs(documents)
         number = {doc_id: place for place, doc_id in enumerate(documents.doc_ids)}
+        text_of = dict(zip(cut.doc_ids, cut.texts, strict=True))
+        probs = self._document_probs(documents, [text_of[doc_id] for doc_id in documents.doc_ids])
         order = [number[doc_id] for doc_id in cut.doc_ids]
         probs = probs[order]
         return tables.predictions_table(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ import numpy as np
 from hierdoc.encoders import compat
 from hierdoc.engines.precision import in_precision
 from hierdoc.engines.token_batches import few_shapes, pad_tokens
-from hierdoc.errors import HierdocError
 from hierdoc.progress import bar
+from hierdoc.stages.files import check_room
 
 CHUNKS_PER_PART = 2048  # are written at once; an interrupted run goes on behind the last whole part
 
@@ -48,7 +47,7 @@ class FrozenOutputs:
         needed = int(self._offsets[-1]) * per_token
         if stored < needed:
             num_parts = int(np.searchsorted(ends, stored, side="right"))
-            _check_room(path, needed - stored)
+            check_room(path, needed - stored)
             self._write(path, encoder, num_layers, rows, precision, chunk_size, num_parts, dtype)
         self._hidden = np.memmap(path, dtype, "r", shape=(int(self._offsets[-1]), encoder.dim))
 
@@ -83,12 +82,3 @@ class FrozenOutputs:
             begin, end = self._offsets[member], self._offsets[member + 1]
             hidden[at, : end - begin] = self._hidden[begin:end]
         return hidden
-
-
-def _check_room(path: Path, needed: int) -> None:
-    free = shutil.disk_usage(path.parent).free
-    if needed > free:
-        raise HierdocError(
-            f"{path}: what the frozen layers make of all chunks takes {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} are free; "
-            "make room, or draw fewer with `chunks_per_document`"
-        )

@@ -39,15 +39,19 @@ def rows_for(num_chunks: np.ndarray) -> np.ndarray:
     return np.maximum(1, DOCUMENTS_PER_BATCH >> halvings)
 
 
-def make_batch(documents: DocumentVectors, members: np.ndarray, num_rows: int | None = None) -> SequenceBatch:
+def make_batch(
+    documents: DocumentVectors, members: np.ndarray, num_rows: int | None = None, num_chunks: int | None = None
+) -> SequenceBatch:
     """Return the documents `members` as one batch; rows to spare hold one chunk of zeros.
 
-    The batch is of `num_rows` rows, by default of `rows_for` the longest of them.
+    The batch is of `num_rows` rows, by default of `rows_for` the longest of them, and as long as that or of `num_chunks`.
     """
     lengths = documents.num_chunks[members]
     if num_rows is None:
         num_rows = int(rows_for(lengths).min())
-    vectors = np.zeros((num_rows, int(lengths.max(initial=1)), documents.vectors.shape[1]), np.float32)
+    if num_chunks is None:
+        num_chunks = int(lengths.max(initial=1))
+    vectors = np.zeros((num_rows, num_chunks, documents.vectors.shape[1]), np.float32)
     mask = np.zeros(vectors.shape[:2], bool)
     mask[:, 0] = True
     for row, (member, length) in enumerate(zip(members.tolist(), lengths.tolist(), strict=True)):
@@ -70,10 +74,22 @@ def plan_epoch(num_chunks: np.ndarray, rng: np.random.Generator) -> list[np.ndar
 
 
 def batches_in_order(documents: DocumentVectors) -> Iterator[SequenceBatch]:
-    """Yield every document once, shortest first."""
+    """Yield every document once, shortest first.
+
+    A document's own length decides of how many rows and of how many chunks its batch is: sums are added up in the same order
+    whatever stands beside it.
+    """
     order = np.argsort(documents.num_chunks, kind="stable")
-    for members in _cut_by_rows(order, documents.num_chunks):
-        yield make_batch(documents, members)
+    padded = padded_chunks(documents.num_chunks[order])
+    for same in np.split(order, np.flatnonzero(np.diff(padded)) + 1):
+        for members in _cut_by_rows(same, documents.num_chunks):
+            yield make_batch(documents, members, num_chunks=int(padded_chunks(documents.num_chunks[members[:1]])[0]))
+
+
+def padded_chunks(num_chunks: np.ndarray) -> np.ndarray:
+    """Return the padded lengths, int64 (B,), of documents of `num_chunks` (int64 (B,)): 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, …"""
+    powers = 2 ** np.ceil(np.log2(np.maximum(num_chunks, 1))).astype(np.int64)
+    return np.where(num_chunks * 4 <= powers * 3, np.maximum(powers * 3 // 4, num_chunks), powers)
 
 
 def _cut_by_rows(members: np.ndarray, num_chunks: np.ndarray) -> Iterator[np.ndarray]:

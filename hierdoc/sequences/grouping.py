@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,28 @@ class DocumentVectors:
         return np.diff(self.starts)
 
 
+INPUTS = ("vectors", "probs", "both")  # what a head reads of each chunk
+
+
+def with_inputs(documents: DocumentVectors, inputs: str) -> DocumentVectors:
+    """Return the documents whose `vectors` are what a head reads (see `inputs_of`)."""
+    return dataclasses.replace(documents, vectors=inputs_of(documents.vectors, documents.probs, inputs))
+
+
+def inputs_of(vectors: np.ndarray, probs: np.ndarray, inputs: str) -> np.ndarray:
+    """Return what a head reads of N chunks, float32 (N, …), of their vectors (N, D) and probs (N, C), by one of `INPUTS`."""
+    return {
+        "vectors": lambda: vectors,
+        "probs": lambda: probs,
+        "both": lambda: np.concatenate([vectors, probs], axis=1),
+    }[inputs]()
+
+
+def inputs_size(inputs: str, dim: int, num_classes: int) -> int:
+    """Return how many numbers a chunk has in `inputs_of`."""
+    return {"vectors": dim, "probs": num_classes, "both": dim + num_classes}[inputs]
+
+
 def group_by_document(
     doc_ids: Sequence[str], chunk_index: np.ndarray, vectors: np.ndarray, probs: np.ndarray
 ) -> DocumentVectors:
@@ -45,6 +68,20 @@ def group_by_document(
         chunk_index: int (N,).
         vectors: float32 (N, D).
         probs: float32 (N, C).
+
+    Raises:
+        HierdocError: as `order_of_chunks`.
+    """
+    distinct, order, starts = order_of_chunks(doc_ids, chunk_index)
+    return DocumentVectors(distinct, vectors[order], probs[order], starts)
+
+
+def order_of_chunks(doc_ids: Sequence[str], chunk_index: np.ndarray) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Return (the B documents' ids, sorted; int64 (N,), the rows document after document, each in chunk order; `starts`).
+
+    Args:
+        doc_ids: N ids.
+        chunk_index: int (N,).
 
     Raises:
         HierdocError: a document's chunks are not numbered 0, 1, 2, … without gaps.
@@ -62,4 +99,4 @@ def group_by_document(
             f"document {doc_ids[at]!r}: its chunks must be numbered from 0 without gaps, but there is chunk "
             f"{int(chunk_index[at])} where chunk {int(expected[wrong[0]])} should be"
         )
-    return DocumentVectors(distinct, vectors[order], probs[order], starts)
+    return distinct, order, starts

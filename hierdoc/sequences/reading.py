@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,8 +12,9 @@ import pyarrow.compute as pc
 
 from hierdoc.corpus.labels import label_ids
 from hierdoc.errors import HierdocError
-from hierdoc.sequences.grouping import DocumentVectors, group_by_document
+from hierdoc.sequences.grouping import DocumentVectors, inputs_of, order_of_chunks
 from hierdoc.stages import tables
+from hierdoc.stages.files import check_room
 from hierdoc.stages.finished import FinishedStage
 
 
@@ -42,25 +45,46 @@ def read_documents(chunk: FinishedStage, split: str, columns: list[str]) -> pa.T
     return pa.concat_tables(parts)
 
 
-def read_split(chunk: FinishedStage, embed: FinishedStage, split: str) -> LabelledDocuments:
-    """Return the documents of one split with their vectors and labels; there may be none.
+def read_split(
+    chunk: FinishedStage, embed: FinishedStage, split: str, inputs: str = "vectors", scratch: Path | None = None
+) -> LabelledDocuments:
+    """Return the documents of one split with what is read of their chunks, and with their labels; there may be none.
+
+    Shards are read one at a time.
+
+    Args:
+        chunk, embed: the stages.
+        split: which one.
+        inputs: one of `hierdoc.sequences.grouping.INPUTS`, which the documents have for their vectors.
+        scratch: a file that these are written to and read from as they are needed, so that they take no memory; it is replaced.
 
     Raises:
-        HierdocError: a document's chunks are incomplete in embed.
+        HierdocError: a document's chunks are incomplete in embed; `scratch` does not fit on its disk.
     """
     table = read_documents(chunk, split, ["doc_id", "labels", "num_chunks"])
     wanted = table["doc_id"].combine_chunks()
-    parts = []
-    for path in embed.files("vectors-"):
-        shard = tables.read_tables([path])
-        parts.append(shard.filter(pc.is_in(shard["doc_id"], value_set=wanted)))
-    rows = pa.concat_tables(parts)
-    documents = group_by_document(
-        rows["doc_id"].to_pylist(),
-        rows["chunk_index"].to_numpy(),
-        tables.matrix_of(rows["vector"]),
-        tables.matrix_of(rows["probs"]),
-    )
+    shards = embed.files("vectors-")
+    owners: list[str] = []
+    places: list[np.ndarray] = []
+    for path in shards:
+        rows = _rows_of(path, wanted, ["doc_id", "chunk_index"])
+        owners += rows["doc_id"].to_pylist()
+        places.append(rows["chunk_index"].to_numpy())
+    doc_ids, order, starts = order_of_chunks(owners, np.concatenate(places))
+    place_of_row = np.empty(len(order), np.int64)
+    place_of_row[order] = np.arange(len(order))
+    vectors: np.ndarray | None = None
+    probs: list[np.ndarray] = []
+    done = 0
+    for path in shards:
+        rows = _rows_of(path, wanted, ["doc_id", "vector", "probs"])
+        probs.append(tables.matrix_of(rows["probs"]))
+        read = inputs_of(tables.matrix_of(rows["vector"]), probs[-1], inputs)
+        if vectors is None:
+            vectors = _room_for(len(order), read.shape[1], scratch)
+        vectors[place_of_row[done : done + len(rows)]] = read
+        done += len(rows)
+    documents = DocumentVectors(doc_ids, vectors, np.concatenate(probs)[order], starts)
     by_id = {
         doc_id: (labels[0], num_chunks)
         for doc_id, labels, num_chunks in zip(
@@ -78,6 +102,23 @@ def read_split(chunk: FinishedStage, embed: FinishedStage, split: str) -> Labell
             )
     labels = [by_id[doc_id][0] for doc_id in documents.doc_ids]
     return LabelledDocuments(documents, labels, label_ids(labels, chunk.details["labels"]))
+
+
+def _rows_of(path: Path, wanted: pa.Array, columns: list[str]) -> pa.Table:
+    """Return the rows of one shard of vectors that are of the documents `wanted`."""
+    shard = tables.read_tables([path], columns)
+    return shard.filter(pc.is_in(shard["doc_id"], value_set=wanted))
+
+
+def _room_for(num: int, dim: int, scratch: Path | None) -> np.ndarray:
+    """Return float32 (num, dim) to write into, in memory or in a file."""
+    if scratch is None or num == 0:
+        return np.empty((num, dim), np.float32)
+    scratch.unlink(missing_ok=True)
+    check_room(scratch, 4 * num * dim)
+    with scratch.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 4 * num * dim)  # or a full disk would kill the process at some later write
+    return np.memmap(scratch, np.float32, "r+", shape=(num, dim))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,17 @@ def atomic(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_room(path: Path, needed: int) -> None:
+    """Check that a file of `needed` bytes can be written.
+
+    Raises:
+        HierdocError: its disk has less room.
+    """
+    free = shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise HierdocError(f"{path}: takes {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} are free; make room")
 
 
 def write_json(path: Path, value: Any) -> None:

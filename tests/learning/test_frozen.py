@@ -18,6 +18,7 @@ from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.encoder import train_encoder
 from hierdoc.learning.frozen import FrozenOutputs
 from hierdoc.learning.history import History
+from hierdoc.stages import files
 
 
 @pytest.fixture()
@@ -70,7 +71,7 @@ def test_a_disk_without_room_is_told_before_anything_is_written(
     encoder: BertEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(frozen.shutil, "disk_usage", lambda path: usage(2**40, 2**40 - 100, 100))
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda path: usage(2**40, 2**40 - 100, 100))
     with pytest.raises(HierdocError, match="takes 0.0 GiB, and 0.0 are free"):
         FrozenOutputs(tmp_path / "f", encoder, 1, chunks_of([0, 1], 0).rows, "float32", 10)
     assert not (tmp_path / "f").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from conftest import tiny_rows
 
 from hierdoc import HierdocError
 from hierdoc.sequences.reading import read_chunks, read_documents, read_split
+from hierdoc.stages import files
 from hierdoc.stages.finished import FinishedStage, read_stage
 
 
@@ -49,6 +51,53 @@ def test_a_splits_documents_are_read_in_their_order_with_the_columns_asked_for(t
 def test_a_split_without_documents_is_empty(tiny_run: Path):
     found = read_split(read_stage(tiny_run, "chunk"), read_stage(tiny_run, "embed"), "excluded")
     assert len(found) == 0 and found.documents.doc_ids == [] and found.label_ids.shape == (0,)
+
+
+class Disk:
+    """Stands for shutil: a disk on which so much is free, and what lies at the path besides."""
+
+    def __init__(self, free: int):
+        self._free = free
+
+    def disk_usage(self, folder: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=self._free - sum(path.stat().st_size for path in Path(folder).iterdir()))
+
+
+def test_vectors_in_a_file_are_those_in_memory(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    stages = read_stage(tiny_run, "chunk"), read_stage(tiny_run, "embed")
+    wanted = read_split(*stages, "train").documents
+    (tmp_path / "scratch").write_bytes(b"of an interrupted run" * 1000)
+    monkeypatch.setattr(files, "shutil", Disk(free=4 * wanted.vectors.size + 100))
+    found = read_split(*stages, "train", scratch=tmp_path / "scratch").documents
+    assert isinstance(found.vectors, np.memmap) and found.doc_ids == wanted.doc_ids
+    assert (tmp_path / "scratch").stat().st_size == 4 * wanted.vectors.size
+    for name in ("vectors", "probs", "starts"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
+    assert len(read_split(*stages, "excluded", scratch=tmp_path / "none")) == 0 and not (tmp_path / "none").exists()
+    monkeypatch.setattr(files, "shutil", Disk(free=4 * wanted.vectors.size - 1))
+    with pytest.raises(HierdocError, match="scratch: takes 0.0 GiB, and 0.0 are free; make room"):
+        read_split(*stages, "train", scratch=tmp_path / "scratch")
+
+
+@pytest.mark.parametrize("inputs", ["vectors", "probs", "both"])
+def test_rows_may_stand_in_any_shard_in_any_order(tiny_run: Path, tmp_path: Path, inputs: str):
+    chunk, embed = read_stage(tiny_run, "chunk"), read_stage(tiny_run, "embed")
+    table = pa.concat_tables([pq.read_table(path) for path in embed.files("vectors-")])
+    dealt = np.random.default_rng(0).permutation(len(table))
+    names = [f"vectors-{number:05d}.parquet" for number in range(3)]
+    for name, rows in zip(names, np.array_split(dealt, 3), strict=True):
+        pq.write_table(table.take(rows), tmp_path / name)
+    other = FinishedStage(tmp_path, {**embed.manifest, "files": dict.fromkeys(names, {})})
+    found, wanted = (read_split(chunk, stage, "train", inputs).documents for stage in (other, embed))
+    assert found.doc_ids == wanted.doc_ids and len(wanted.vectors) > 20
+    for name in ("vectors", "probs", "starts"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
+    parts = {
+        "vectors": [wanted.vectors],
+        "probs": [wanted.probs],
+        "both": [read_split(chunk, embed, "train").documents.vectors, wanted.probs],
+    }
+    np.testing.assert_array_equal(wanted.vectors, np.concatenate(parts[inputs], axis=1))
 
 
 def test_labels_that_train_never_saw_have_the_id_minus_1(tiny_run: Path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hierdoc.sequences import batches
-from hierdoc.sequences.batches import batches_in_order, make_batch, plan_epoch, rows_for
+from hierdoc.sequences.batches import batches_in_order, make_batch, padded_chunks, plan_epoch, rows_for
 from hierdoc.sequences.grouping import DocumentVectors
 
 
@@ -63,7 +63,7 @@ def test_every_document_comes_once_shortest_first():
     num_chunks = np.random.default_rng(0).integers(1, 9, 70).tolist()
     documents = documents_of(num_chunks)
     batches = list(batches_in_order(documents))
-    assert [len(batch.members) for batch in batches] == [32, 32, 6]
+    assert [batch.vectors.shape[1] for batch in batches] == [1, 2, 3, 4, 6, 8]
     members = [member for batch in batches for member in batch.members.tolist()]
     assert sorted(members) == list(range(70))
     assert [num_chunks[member] for member in members] == sorted(num_chunks)
@@ -97,9 +97,19 @@ def test_documents_of_up_to_512_chunks_are_batched_as_ever():
         num_chunks = np.random.default_rng(seed).integers(1, 513, 1300)
         plan = plan_epoch(num_chunks, np.random.default_rng(seed))
         assert [members.tolist() for members in plan] == naive_epoch(num_chunks, np.random.default_rng(seed))
-    documents = documents_of([3, 512, 1, 512, 2])
-    (batch,) = batches_in_order(documents)
-    assert batch.vectors.shape == (32, 512, 2) and batch.members.tolist() == [2, 4, 0, 1, 3]
+
+
+def test_a_documents_own_length_decides_how_long_its_batch_is():
+    lengths = [1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 17, 24, 25, 33, 48, 49, 385, 512, 513, 769]
+    wanted = [1, 2, 3, 4, 6, 6, 8, 12, 12, 16, 24, 24, 32, 48, 48, 64, 512, 512, 768, 1024]
+    assert padded_chunks(np.array(lengths)).tolist() == wanted
+    whole = {}
+    for members in ([3, 500, 1, 512, 2, 5, 6, 5], [500, 6], [5, 5, 1]):
+        for batch in batches_in_order(documents_of(members)):
+            for member in batch.members.tolist():
+                shape = whole.setdefault(members[member], batch.vectors.shape)
+                assert batch.vectors.shape == shape
+    assert whole[500] == (32, 512, 2) and whole[5] == (32, 6, 2)
 
 
 def test_long_documents_stand_in_batches_of_their_own_length_class(monkeypatch):
@@ -114,8 +124,9 @@ def test_long_documents_stand_in_batches_of_their_own_length_class(monkeypatch):
         assert sorted(member for batch in made for member in batch.members.tolist()) == list(range(700))
         for batch in made:
             assert set(rows_for(num_chunks[batch.members]).tolist()) == {len(batch.mask)} and len(batch.members)
-            assert batch.vectors.shape[1] == num_chunks[batch.members].max()
-            assert batch.vectors.shape[0] * batch.vectors.shape[1] <= max(4 * 32, 300)
+            longest = num_chunks[batch.members].max()
+            assert batch.vectors.shape[1] in (longest, padded_chunks(longest[None])[0])
+            assert batch.vectors.shape[0] * batch.vectors.shape[1] <= 384
     assert {len(batch.mask) for batch in in_order} == {1, 2, 4, 8, 16, 32}
     members = [member for batch in in_order for member in batch.members.tolist()]
     assert [num_chunks[member] for member in members] == sorted(num_chunks)

@@ -1,0 +1,31 @@
+"""Documents as TF-IDF of their words and pairs of words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def make_vectorizer(min_df: int = 1, vocabulary: dict[str, int] | None = None) -> Any:
+    """Return scikit-learn's TF-IDF of words and pairs of words, with the logarithm of their counts."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(
+        ngram_range=(1, 2), sublinear_tf=True, min_df=min_df, vocabulary=vocabulary, dtype=np.float32
+    )
+
+
+def fit_terms(texts: Sequence[str]) -> tuple[Any, Any] | None:
+    """Return (the fitted vectorizer, the texts' features, sparse (B, V)); None where there is no word at all.
+
+    Terms of at least two texts count; where no term is in two, all do. scikit-learn's words have two letters or more.
+    """
+    for min_df in (2, 1):
+        vectorizer = make_vectorizer(min_df)
+        try:
+            return vectorizer, vectorizer.fit_transform(texts)
+        except ValueError:  # scikit-learn's way to say that no term is left
+            continue
+    return None
