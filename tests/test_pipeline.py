@@ -418,7 +418,7 @@ def test_evaluate_refuses_a_head_of_an_encoder_that_has_been_replaced(tiny_run: 
 
 @pytest.mark.parametrize("function", [evaluate_head, lambda run, head: predict_documents(run, "new.csv", head=head)])
 def test_a_head_is_one_of_those_there_are_and_no_path(tiny_run: Path, function):
-    with pytest.raises(HierdocError, match="`head` must be one of lstm, but is '../finetune' instead"):
+    with pytest.raises(HierdocError, match="`head` must be one of attention, .*, transformer, but is '../finetune' instead"):
         function(tiny_run, head="../finetune")
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
-from ours import keras_model, read_weights
+from ours import keras_model, peak_mib, read_weights
 
 CHUNK_SIZE, RATE, SEED = 200, 5e-5, 0
 
@@ -95,8 +94,7 @@ def main() -> None:
     else:
         seconds, accuracy = by_keras(Path(weights), Path(examples))
     num = len(read_examples(Path(examples), "train")[0])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    print(json.dumps({"chunks_per_second": num / seconds, "dev_accuracy": accuracy, "peak_mib": peak}))
+    print(json.dumps({"chunks_per_second": num / seconds, "dev_accuracy": accuracy, "peak_mib": peak_mib()}))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from ours import peak_mib
 from ours_train import RATE, SEED, read_examples  # of this folder; it imports nothing of hierdoc by itself
 from transformers import BertModel, DataCollatorWithPadding, Trainer, TrainingArguments
 from transformers.models.bert import BertTokenizerFast
@@ -57,8 +57,7 @@ def main() -> None:
         seconds = trainer.train().metrics["train_runtime"]
         answers = trainer.predict(sets[1]).predictions.argmax(axis=1)
     accuracy = float((answers == np.asarray([example["labels"] for example in sets[1]])).mean())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    print(json.dumps({"chunks_per_second": len(sets[0]) / seconds, "dev_accuracy": accuracy, "peak_mib": peak}))
+    print(json.dumps({"chunks_per_second": len(sets[0]) / seconds, "dev_accuracy": accuracy, "peak_mib": peak_mib()}))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import resource
 import subprocess
-import sys
 from pathlib import Path
 
 from hierdoc.stages.files import sha256_of
@@ -90,6 +90,12 @@ def num_cores() -> int:
 
 
 def peak_memory_mib() -> float:
-    """Return the most memory this process has held so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1024 if sys.platform != "darwin" else peak / 1024 / 1024
+    """Return the most memory this process has held so far, in MiB.
+
+    As Linux' /proc says it: getrusage begins with what the process held that started this one.
+    """
+    found = re.search(
+        r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="ascii", errors="replace"), re.MULTILINE
+    )
+    assert found is not None
+    return int(found[1]) / 1024

@@ -430,6 +430,14 @@ def test_the_peak_memory_is_in_mebibytes():
         sum(range(10_000))
 
 
+def test_the_peak_memory_is_not_that_of_the_process_that_started_this_one():
+    held = np.ones(2**26)  # 512 MiB
+    code = "from hierdoc.stages.provenance import peak_memory_mib; print(peak_memory_mib())"
+    found = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert 5 < found < provenance.peak_memory_mib() - 300
+    assert held.all() and provenance.peak_memory_mib() > 512
+
+
 def test_a_folder_that_appears_in_an_open_stage_is_not_of_it(tmp_path: Path):
     stage = begin(tmp_path, "chunk", PARAMETERS, {})
     (stage.path / ".ipynb_checkpoints").mkdir()
