@@ -51,7 +51,7 @@ def export_run(run: str | PathLike[str], out: str | PathLike[str], head: str = "
     _check_out(out, overwrite)
     finetune, trained = read_stage(run, "finetune"), read_stage(run, f"heads/{head}")
     if head not in HEAD_GRAPHS:
-        raise HierdocError(f"`head` {head} can't be exported; these can: {', '.join(HEAD_GRAPHS)}")
+        raise HierdocError(f"`head` {head} can't be exported; these can: {', '.join(sorted(HEAD_GRAPHS))}")
     graphs = _graphs(finetune.path, trained.path, finetune.fingerprint)
     for graph in graphs.values():
         onnx.checker.check_model(graph)
