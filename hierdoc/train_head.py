@@ -60,14 +60,7 @@ def train_sequence_head(
 
     check_head(head)
     check_seed(seed)
-    if inputs not in INPUTS:
-        raise HierdocError(f"`inputs` must be one of {', '.join(INPUTS)}, but is {inputs!r} instead")
-    if epochs < 1:
-        raise HierdocError(f"`epochs` must be at least 1, but is {epochs} instead")
-    if not 0 < learning_rate < 1:
-        raise HierdocError(f"`learning_rate` must be between 0 and 1, but is {learning_rate} instead")
-    if not 0 <= input_dropout < 1:
-        raise HierdocError(f"`input_dropout` must be from 0 to below 1, but is {input_dropout} instead")
+    _check_arguments(inputs, epochs, learning_rate, input_dropout)
     parents = {name: read_stage(run, name) for name in ("chunk", "finetune", "embed")}
     chunk = parents["chunk"]
     dev_labels = [labels[0] for labels in read_documents(chunk, "dev", ["labels"])["labels"].to_pylist()]
@@ -121,6 +114,17 @@ def train_sequence_head(
     about = _join_words(stage.path, chunk, parents["embed"]) if words else {}
     found = {"best_epoch": best_epoch, **history.epochs[best_epoch - 1], "num_epochs": len(history.epochs), **about}
     return stage.finish(found, timings)
+
+
+def _check_arguments(inputs: str, epochs: int, learning_rate: float, input_dropout: float) -> None:
+    if inputs not in INPUTS:
+        raise HierdocError(f"`inputs` must be one of {', '.join(INPUTS)}, but is {inputs!r} instead")
+    if epochs < 1:
+        raise HierdocError(f"`epochs` must be at least 1, but is {epochs} instead")
+    if not 0 < learning_rate < 1:
+        raise HierdocError(f"`learning_rate` must be between 0 and 1, but is {learning_rate} instead")
+    if not 0 <= input_dropout < 1:
+        raise HierdocError(f"`input_dropout` must be from 0 to below 1, but is {input_dropout} instead")
 
 
 def _join_words(folder: Path, chunk: FinishedStage, embed: FinishedStage) -> dict[str, float]:

@@ -7,7 +7,6 @@ import hashlib
 import importlib.metadata
 import os
 import platform
-import re
 import resource
 import subprocess
 from pathlib import Path
@@ -94,8 +93,5 @@ def peak_memory_mib() -> float:
 
     As Linux' /proc says it: getrusage begins with what the process held that started this one.
     """
-    found = re.search(
-        r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="ascii", errors="replace"), re.MULTILINE
-    )
-    assert found is not None
-    return int(found[1]) / 1024
+    lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024

@@ -59,9 +59,10 @@ class WordClassifier:
 
 def joined(probs: np.ndarray, scores: np.ndarray, head_share: float, words_share: float) -> np.ndarray:
     """Return softmax(head_share log(probs) + words_share scores), float64 (B, C)."""
+    from scipy.special import softmax
+
     logits = head_share * np.log(np.maximum(probs.astype(np.float64), 1e-12)) + words_share * scores
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return raised / raised.sum(axis=1, keepdims=True)
+    return softmax(logits, axis=1)
 
 
 def fit_words(
@@ -85,15 +86,15 @@ def fit_words(
         bias = np.where(np.isin(np.arange(num_classes), classes), 0.0, ABSENT).astype(np.float32)
         return WordClassifier([], np.zeros(0, np.float32), np.zeros((0, num_classes), np.float32), bias)
     vectorizer, features = fitted
-    best, best_accuracy = None, -1.0
-    for penalty in PENALTIES:
+
+    def fitted_with(penalty: float) -> WordClassifier:
         model = LinearSVC(C=penalty, random_state=0).fit(features, label_ids)
-        found = _classifier(model, vectorizer, num_classes)
-        accuracy = float((found.scores(dev_texts).argmax(axis=1) == dev_label_ids).mean())
-        if accuracy > best_accuracy:
-            best, best_accuracy = found, accuracy
-    assert best is not None
-    return best
+        return _classifier(model, vectorizer, num_classes)
+
+    def right_on_dev(words: WordClassifier) -> int:
+        return int((words.scores(dev_texts).argmax(axis=1) == dev_label_ids).sum())
+
+    return max(map(fitted_with, PENALTIES), key=right_on_dev)  # the first of equals
 
 
 def _classifier(model: Any, vectorizer: Any, num_classes: int) -> WordClassifier:
