@@ -6,6 +6,7 @@ python -m hierdoc.finetune runs/complaints --epochs 3
 from __future__ import annotations
 
 import argparse
+import inspect
 from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -27,12 +28,31 @@ if TYPE_CHECKING:
 
 CLASS_WEIGHTS = ("none", "balanced")
 WIDE_ENCODER = 768  # from this hidden size on, BERT's own learning rate; smaller encoders learn faster
+RANGES = (  # of arguments: what is not None must be so
+    ("epochs", lambda number: number >= 0, "at least 0"),
+    ("learning_rate", lambda rate: 0 < rate < 1, "between 0 and 1"),
+    ("layer_decay", lambda share: 0 < share <= 1, "above 0 and at most 1"),
+    ("chunks_per_document", lambda number: number >= 1, "at least 1"),
+    ("gradient_accumulation", lambda number: number >= 1, "at least 1"),
+    ("max_grad_norm", lambda norm: 0 < norm < float("inf"), "above 0 and finite"),
+    ("class_weight", lambda name: name in CLASS_WEIGHTS, f"one of {', '.join(CLASS_WEIGHTS)}"),
+)
+OF_STEPS = (  # what has no effect where no step is taken
+    "learning_rate",
+    "layer_decay",
+    "freeze_embeddings",
+    "trainable_layers",
+    "chunks_per_document",
+    "gradient_accumulation",
+    "max_grad_norm",
+)
 
 
 def finetune_encoder(
     run: str | PathLike[str],
     epochs: int = 3,
     learning_rate: float | None = None,
+    layer_decay: float = 1.0,
     precision: str = "auto",
     freeze_embeddings: bool = False,
     trainable_layers: int | None = None,
@@ -55,6 +75,8 @@ def finetune_encoder(
         epochs: over the training chunks. 0 keeps the pretrained encoder as it is and fits the softmax only, by
             scikit-learn's logistic regression on all training chunks.
         learning_rate: the peak; by default 2e-5 for encoders of hidden size 768 and more, 5e-5 for smaller ones.
+        layer_decay: the softmax learns at the full rate, the encoder's last layer at this share of it, each layer before at this
+            share of the next one's, and the embeddings at that of the first layer's (Howard and Ruder 2018; Sun et al. 2019).
         precision: auto, float32 or bfloat16 (where the CPU has it; auto takes it then).
         freeze_embeddings: leave the embeddings as they are.
         trainable_layers: train the last so many layers (and the softmax) only. What the others make of the chunks, without
@@ -72,29 +94,25 @@ def finetune_encoder(
         HierdocFailure: the loss became infinite.
     """
     chunk = read_stage(run, "chunk")
-    precision = check_arguments(
-        epochs, learning_rate, precision, freeze_embeddings, trainable_layers, chunks_per_document, class_weight,
-        gradient_accumulation, max_grad_norm,
-    )  # fmt: skip
-    check_seed(seed)
+    parameters = check_arguments(
+        epochs=epochs,
+        learning_rate=learning_rate,
+        layer_decay=layer_decay,
+        precision=precision,
+        freeze_embeddings=freeze_embeddings,
+        trainable_layers=trainable_layers,
+        chunks_per_document=chunks_per_document,
+        class_weight=class_weight,
+        gradient_accumulation=gradient_accumulation,
+        max_grad_norm=max_grad_norm,
+        deterministic=deterministic,
+        seed=seed,
+    )
     source = _find_encoder_of(chunk)
     train, dev = _read_train_and_dev(chunk)
     check_trainable_layers(trainable_layers, source.config["num_hidden_layers"])
     if learning_rate is None:
-        learning_rate = 2e-5 if source.config["hidden_size"] >= WIDE_ENCODER else 5e-5
-    parameters = {
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "precision": precision,
-        "freeze_embeddings": freeze_embeddings,
-        "trainable_layers": trainable_layers,
-        "chunks_per_document": chunks_per_document,
-        "class_weight": class_weight,
-        "gradient_accumulation": gradient_accumulation,
-        "max_grad_norm": max_grad_norm,
-        "deterministic": deterministic,
-        "seed": seed,
-    }
+        parameters["learning_rate"] = 2e-5 if source.config["hidden_size"] >= WIDE_ENCODER else 5e-5
     stage = store.begin(run, "finetune", parameters, {"chunk": chunk}, overwrite)
     if isinstance(stage, FinishedStage):
         return stage
@@ -121,53 +139,32 @@ def finetune_encoder(
     return stage.finish({"best_epoch": best_epoch, **reading}, timings)
 
 
-def check_arguments(
-    epochs: int,
-    learning_rate: float | None,
-    precision: str,
-    freeze_embeddings: bool,
-    trainable_layers: int | None,
-    chunks_per_document: int | None,
-    class_weight: str,
-    gradient_accumulation: int,
-    max_grad_norm: float | None,
-) -> str:
-    """Return the precision in use, after checking what can be checked without the chunks and their encoder.
+def check_arguments(**arguments: Any) -> dict[str, Any]:
+    """Return the stage's parameters, after checking what can be checked without the chunks and their encoder.
+
+    Args:
+        arguments: those of `finetune_encoder` that describe the training; what is left out has its default.
 
     Raises:
         HierdocError: an argument is out of range, or has no effect.
     """
     from hierdoc.engines.precision import resolve_precision
 
-    if epochs < 0:
-        raise HierdocError(f"`epochs` must be at least 0, but is {epochs} instead")
-    if learning_rate is not None and not 0 < learning_rate < 1:
-        raise HierdocError(f"`learning_rate` must be between 0 and 1, but is {learning_rate} instead")
-    if chunks_per_document is not None and chunks_per_document < 1:
-        raise HierdocError(f"`chunks_per_document` must be at least 1, but is {chunks_per_document} instead")
-    if gradient_accumulation < 1:
-        raise HierdocError(f"`gradient_accumulation` must be at least 1, but is {gradient_accumulation} instead")
-    if max_grad_norm is not None and not 0 < max_grad_norm < float("inf"):
-        raise HierdocError(f"`max_grad_norm` must be above 0 and finite, but is {max_grad_norm} instead")
-    if class_weight not in CLASS_WEIGHTS:
-        raise HierdocError(f"`class_weight` must be one of {', '.join(CLASS_WEIGHTS)}, but is {class_weight!r} instead")
-    if epochs == 0:
-        _check_no_training(
-            learning_rate=learning_rate is not None,
-            freeze_embeddings=freeze_embeddings,
-            trainable_layers=trainable_layers is not None,
-            chunks_per_document=chunks_per_document is not None,
-            gradient_accumulation=gradient_accumulation > 1,
-            max_grad_norm=max_grad_norm is not None,
-        )
-    return resolve_precision(precision)
-
-
-def _check_no_training(**given: bool) -> None:
-    if useless := [name for name, is_given in given.items() if is_given]:
+    defaults = inspect.signature(finetune_encoder).bind_partial()
+    defaults.apply_defaults()
+    of_training = {name: value for name, value in defaults.arguments.items() if name != "overwrite"}
+    if unknown := arguments.keys() - of_training:
+        raise TypeError(f"finetune_encoder has no argument {min(unknown)!r}")
+    given = {**of_training, **arguments}
+    for name, is_in_range, wanted in RANGES:
+        if given[name] is not None and not is_in_range(given[name]):
+            raise HierdocError(f"`{name}` must be {wanted}, but is {given[name]!r} instead")
+    if given["epochs"] == 0 and (useless := [name for name in OF_STEPS if given[name] != of_training[name]]):
         raise HierdocError(
             f"`{useless[0]}` has no effect with `epochs` 0, which keeps the encoder as it is; leave it out"
         )
+    check_seed(given["seed"])
+    return {**given, "precision": resolve_precision(given["precision"])}
 
 
 def _find_encoder_of(chunk: FinishedStage) -> EncoderSource:
@@ -249,6 +246,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--learning-rate", type=float, metavar="RATE", help="peak (default: 2e-5 from hidden size 768 on, 5e-5 below)"
+    )
+    parser.add_argument(
+        "--layer-decay",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="of the rate of the next layer that each layer learns at",
     )
     parser.add_argument(
         "--precision",

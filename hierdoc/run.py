@@ -36,6 +36,7 @@ def run_pipeline(
     respect_sentences: bool = False,
     epochs: int = 3,
     learning_rate: float | None = None,
+    layer_decay: float = 1.0,
     precision: str = "auto",
     engine: str = "auto",
     freeze_embeddings: bool = False,
@@ -51,20 +52,29 @@ def run_pipeline(
     """Run the five stages one after the other, each as its own command does; return evaluate's.
 
     Finished stages with the same parameters are skipped, so the same call goes on where it was stopped. `overwrite` makes
-    the chunk stage again and then removes the later ones. `epochs` and
-    `learning_rate` are the encoder's, `precision` is finetune's and embed's (int8 embed's alone), `engine` is embed's, `deterministic` is both trainings', and `seed` is
-    everyone's. The arguments
-    are those of `chunk_documents` and `finetune_encoder`.
+    the chunk stage again and then removes the later ones. The arguments are those of `chunk_documents` and
+    `finetune_encoder`; `precision` is also embed's (int8 embed's alone), `engine` is embed's, `deterministic` is both
+    trainings', and `seed` is everyone's.
 
     Raises:
         HierdocError, HierdocFailure: as the stages.
     """
     resolve_engine(engine, precision)
-    of_training = "auto" if precision == "int8" else precision
-    finetune.check_arguments(
-        epochs, learning_rate, of_training, freeze_embeddings, trainable_layers, chunks_per_document, class_weight,
-        gradient_accumulation, max_grad_norm,
-    )  # fmt: skip
+    training = {
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "layer_decay": layer_decay,
+        "precision": "auto" if precision == "int8" else precision,
+        "freeze_embeddings": freeze_embeddings,
+        "trainable_layers": trainable_layers,
+        "chunks_per_document": chunks_per_document,
+        "class_weight": class_weight,
+        "gradient_accumulation": gradient_accumulation,
+        "max_grad_norm": max_grad_norm,
+        "deterministic": deterministic,
+        "seed": seed,
+    }
+    finetune.check_arguments(**training)
     say(f"{run}: 1/5 chunk")
     chunk.chunk_documents(
         data, run, text_column, label_column, id_column, labels_file, format, encoding, split, split_column, encoder,
@@ -77,10 +87,7 @@ def run_pipeline(
     if missing := [split for split in ("train", "dev", "test") if split not in splits]:
         raise HierdocError(f"{run}: no document is in {' or '.join(missing)}, and run needs all three; see --split")
     say(f"{run}: 2/5 finetune")
-    finetune.finetune_encoder(
-        run, epochs, learning_rate, of_training, freeze_embeddings, trainable_layers, chunks_per_document, class_weight,
-        gradient_accumulation, max_grad_norm, deterministic, seed,
-    )  # fmt: skip
+    finetune.finetune_encoder(run, **training)
     say(f"{run}: 3/5 embed")
     embed.embed_chunks(run, engine, precision)
     say(f"{run}: 4/5 train_lstm")

@@ -418,7 +418,9 @@ def test_evaluate_refuses_a_head_of_an_encoder_that_has_been_replaced(tiny_run: 
 
 @pytest.mark.parametrize("function", [evaluate_head, lambda run, head: predict_documents(run, "new.csv", head=head)])
 def test_a_head_is_one_of_those_there_are_and_no_path(tiny_run: Path, function):
-    with pytest.raises(HierdocError, match="`head` must be one of attention, .*, transformer, but is '../finetune' instead"):
+    with pytest.raises(
+        HierdocError, match="`head` must be one of attention, .*, transformer, but is '../finetune' instead"
+    ):
         function(tiny_run, head="../finetune")
 
 
@@ -435,7 +437,7 @@ def test_a_wrong_argument_leaves_finished_training_as_it_was_even_with_overwrite
 @pytest.mark.parametrize(
     "arguments",
     [{"epochs": -1}, {"learning_rate": 2.0}, {"precision": "float16"}, {"class_weight": "balancd"}, {"chunks_per_document": 0},
-     {"gradient_accumulation": 0}, {"max_grad_norm": 0.0}],
+     {"gradient_accumulation": 0}, {"max_grad_norm": 0.0}, {"layer_decay": 0.0}],
 )  # fmt: skip
 def test_what_is_wrong_for_a_later_stage_is_told_before_run_makes_the_first_again(
     arguments: dict, tiny_run: Path, tiny_csv: Path, tiny_encoder: str, tmp_path: Path
@@ -457,6 +459,7 @@ def test_what_is_wrong_for_a_later_stage_is_told_before_run_makes_the_first_agai
         {"chunks_per_document": 1},
         {"gradient_accumulation": 2},
         {"max_grad_norm": 1.0},
+        {"layer_decay": 0.8},
     ],
 )
 def test_what_has_no_effect_without_training_is_refused(tiny_run: Path, tmp_path: Path, arguments: dict):
@@ -533,6 +536,8 @@ def test_balanced_weights_follow_the_chunks_that_are_drawn(
         ({"trainable_layers": 3}, "`trainable_layers` must be between 0 and 2"),
         ({"gradient_accumulation": 0}, "`gradient_accumulation` must be at least 1, but is 0 instead"),
         ({"max_grad_norm": -1.0}, "`max_grad_norm` must be above 0 and finite, but is -1.0 instead"),
+        ({"layer_decay": 1.5}, "`layer_decay` must be above 0 and at most 1, but is 1.5 instead"),
+        ({"layer_decay": 0}, "`layer_decay` must be above 0 and at most 1, but is 0 instead"),
         ({"max_grad_norm": float("nan")}, "`max_grad_norm` must be above 0 and finite, but is nan instead"),
     ],
 )
@@ -543,6 +548,27 @@ def test_finetune_names_the_argument_that_is_out_of_range(
     with pytest.raises(HierdocError) as error:
         finetune_encoder(tmp_path, **arguments)
     assert message in str(error.value)
+
+
+def test_each_layer_learns_at_its_share_of_the_next_ones_rate(tiny_run: Path, tmp_path: Path):
+    from safetensors.numpy import load_file
+
+    from hierdoc.encoders import ENCODERS
+    from hierdoc.encoders.pretrained import find_encoder
+    from hierdoc.learning.seeds import seed_tensorflow
+
+    shutil.copytree(tiny_run / "chunk", tmp_path / "chunk")
+    rate, decay = 1e-2, 0.1
+    # one step, and the rate is the peak's: Adam's first step changes every number that has a gradient by the rate
+    finetune_encoder(
+        tmp_path, epochs=1, learning_rate=rate, layer_decay=decay, precision="float32", gradient_accumulation=1000
+    )
+    after = load_file(tmp_path / "finetune/encoder.safetensors")
+    seed_tensorflow(0)
+    before = ENCODERS["bert"](find_encoder(read_stage(tmp_path, "chunk").details["encoder"]).config).arrays()
+    for layer, depth in (("encoder.layer.1.", 1), ("encoder.layer.0.", 2), ("embeddings.", 3)):
+        moved = max(float(np.abs(after[name] - before[name]).max()) for name in after if name.startswith(layer))
+        assert moved == pytest.approx(rate * decay**depth, rel=0.02)
 
 
 @pytest.mark.parametrize("arguments", [{"freeze_embeddings": True}, {"trainable_layers": 1}, {"trainable_layers": 0}])

@@ -111,7 +111,7 @@ def measure(kind: str) -> dict[str, float]:
             parameters = {
                 "epochs": ENCODER_EPOCHS, "learning_rate": 5e-5, "precision": "float32", "seed": 0,
                 "freeze_embeddings": False, "trainable_layers": None, "chunks_per_document": None, "class_weight": "none",
-                "gradient_accumulation": 1, "max_grad_norm": None,
+                "gradient_accumulation": 1, "max_grad_norm": None, "layer_decay": 1.0,
             }  # fmt: skip
             started = time.process_time()
             train_encoder(encoder, train, dev, CLASSES, 200, parameters, *shared)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -193,6 +194,15 @@ class BertEncoder:
         first = num_layers - trainable_layers if trainable_layers is not None else 0
         frozen += [f"encoder.layer.{layer}." for layer in range(first)]
         return [variable for name, variable in self.variables.items() if not name.startswith(tuple(frozen))]
+
+    def depths(self, variables: Sequence[Any]) -> list[int]:
+        """Return how deep each of the encoder's `variables` lies: 1 in its last layer, 2 in the one before, the embeddings deepest."""
+        num_layers = self.config["num_hidden_layers"]
+        of_variable = {
+            id(variable): num_layers - int(name.split(".")[2]) if name.startswith("encoder.layer.") else num_layers + 1
+            for name, variable in self.variables.items()
+        }
+        return [of_variable[id(variable)] for variable in variables]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return a copy of every weight, float32, by Hugging Face's name and in its orientation (kernels (out, in))."""

@@ -47,7 +47,7 @@ def train_encoder(
         encoder: as `hierdoc.encoders.ENCODERS` make them.
         train, dev: the chunks to learn from and to choose by.
         num_classes, chunk_size: C, and the longest chunk in tokens.
-        parameters: finetune's: epochs, learning_rate, precision, seed, freeze_embeddings, trainable_layers,
+        parameters: finetune's: epochs, learning_rate, layer_decay, precision, seed, freeze_embeddings, trainable_layers,
             chunks_per_document, class_weight, gradient_accumulation, max_grad_norm.
         history: gets a line for each epoch.
         checkpoints: what an interrupted training left, and where this one leaves the same.
@@ -63,7 +63,8 @@ def train_encoder(
     plans = _plan_epochs(train, chunk_size, parameters)
     accumulation = parameters["gradient_accumulation"]
     num_steps = sum(num_updates(len(plan), accumulation) for plan in plans)
-    optimizer = adam(warmup_linear(parameters["learning_rate"], num_steps))
+    shares = [parameters["layer_decay"] ** depth for depth in (*encoder.depths(body), 0, 0)]
+    optimizer = adam(warmup_linear(parameters["learning_rate"], num_steps), shares)
     weights = _weights_of_classes(train, plans, num_classes, parameters["class_weight"])
     engine = build_engine(encoder, parameters["precision"], chunk_size)
 

@@ -101,7 +101,7 @@ def test_training_behind_kept_outputs_is_training_with_frozen_layers_that_drop_n
         folder.mkdir()
         parameters = {
             **PARAMETERS, "epochs": 2, "learning_rate": 1e-2, "freeze_embeddings": False, "trainable_layers": trainable_layers,
-            "chunks_per_document": None, "seed": 0,
+            "chunks_per_document": None, "seed": 0, "layer_decay": 1.0,
         }  # fmt: skip
         train, dev = chunks_of([0, 1] * 20, 0), chunks_of([0, 1] * 4, 1)
         head, _, _ = train_encoder(

@@ -47,6 +47,13 @@ def test_the_weights_and_moments_are_those_of_tf_keras_adam(rate: str, in_graph:
         np.testing.assert_allclose(ours_variable.numpy(), keras_variable.numpy(), rtol=1e-4, atol=1e-6)
 
 
+def test_each_variable_is_changed_by_its_share_of_the_rate():
+    wanted = [trained(lambda: adam(0.05 * share), True)[0] for share in (0.5, 0.1)]
+    found, _ = trained(lambda: adam(0.05, [0.5, 0.1]), True)
+    np.testing.assert_allclose(found[0], wanted[0][0], rtol=1e-6)
+    np.testing.assert_allclose(found[1], wanted[1][1], rtol=1e-6)
+
+
 def test_a_trace_names_it_adam_with_its_parameters():
     config = adam(0.01).get_config()
     assert config["name"] == "Adam" and config["epsilon"] == 1e-7 and config["learning_rate"] == pytest.approx(0.01)
