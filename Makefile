@@ -40,7 +40,7 @@ $(VENV)/installed: requirements.txt requirements-weights.txt requirements-build.
 # Resolve the ranges of pyproject.toml anew and pin what comes out.
 requirements:
 	$(PYTHON) -m venv build/resolve
-	PIP_CONSTRAINT=requirements-build.txt PIP_BUILD_CONSTRAINT=requirements-build.txt build/resolve/bin/python -m pip install ".[demo,int8,report,test]"
+	PIP_CONSTRAINT=requirements-build.txt PIP_BUILD_CONSTRAINT=requirements-build.txt build/resolve/bin/python -m pip install ".[demo,int8,report,test,tune]"
 	build/resolve/bin/python -m pip freeze --all --exclude pip --exclude hierdoc > requirements.txt
 
 clean:

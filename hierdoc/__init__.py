@@ -25,6 +25,7 @@ _HOMES = {
     "embed_chunks": "hierdoc.embed",
     "train_lstm_head": "hierdoc.train_lstm",
     "train_sequence_head": "hierdoc.train_head",
+    "tune_heads": "hierdoc.tune",
     "evaluate_head": "hierdoc.evaluate",
     "predict_documents": "hierdoc.predict",
     "export_run": "hierdoc.export",

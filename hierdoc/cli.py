@@ -18,6 +18,7 @@ COMMANDS = {
     "embed": "turn every chunk into its [CLS] vector",
     "train_lstm": "train the LSTM that reads a document's vectors",
     "train_head": "train another head on them",
+    "tune": "search for the head that dev likes best",
     "evaluate": "measure on the test split, beside baselines",
     "predict": "label new documents",
     "export": "write encoder and head as ONNX",

@@ -55,18 +55,13 @@ def train_sequence_head(
         HierdocError: a stage is missing or does not fit the others; there is no dev document; an argument is out of range.
         HierdocFailure: the loss became infinite.
     """
-    from hierdoc.corpus.labels import check_dev_labels, label_ids
     from hierdoc.heads import check_head
 
     check_head(head)
     check_seed(seed)
-    _check_arguments(inputs, epochs, learning_rate, input_dropout)
-    parents = {name: read_stage(run, name) for name in ("chunk", "finetune", "embed")}
+    check_arguments(inputs, epochs, learning_rate, input_dropout)
+    parents = stages_for_heads(run)
     chunk = parents["chunk"]
-    dev_labels = [labels[0] for labels in read_documents(chunk, "dev", ["labels"])["labels"].to_pylist()]
-    if not dev_labels:
-        raise HierdocError(f"{chunk.path}: has no dev documents, and early stopping needs some")
-    check_dev_labels(label_ids(dev_labels, chunk.details["labels"]))
     parameters = {
         "head": head,
         "inputs": inputs,
@@ -116,7 +111,31 @@ def train_sequence_head(
     return stage.finish(found, timings)
 
 
-def _check_arguments(inputs: str, epochs: int, learning_rate: float, input_dropout: float) -> None:
+def stages_for_heads(run: str | PathLike[str]) -> dict[str, FinishedStage]:
+    """Return the stages that a head is trained from: chunk, finetune and embed.
+
+    Raises:
+        HierdocError: one is missing; there is no dev document to choose an epoch by.
+    """
+    from hierdoc.corpus.labels import check_dev_labels, label_ids
+
+    stages = {name: read_stage(run, name) for name in ("chunk", "finetune", "embed")}
+    chunk = stages["chunk"]
+    dev_labels = [labels[0] for labels in read_documents(chunk, "dev", ["labels"])["labels"].to_pylist()]
+    if not dev_labels:
+        raise HierdocError(f"{chunk.path}: has no dev documents, and early stopping needs some")
+    check_dev_labels(label_ids(dev_labels, chunk.details["labels"]))
+    return stages
+
+
+def check_arguments(
+    inputs: str = "vectors", epochs: int = 50, learning_rate: float = 1e-3, input_dropout: float = 0.0
+) -> None:
+    """Check the arguments of `train_sequence_head` of these names.
+
+    Raises:
+        HierdocError: one is out of range.
+    """
     if inputs not in INPUTS:
         raise HierdocError(f"`inputs` must be one of {', '.join(INPUTS)}, but is {inputs!r} instead")
     if epochs < 1:

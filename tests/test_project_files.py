@@ -38,6 +38,7 @@ MAY_IMPORT = {
 COMMANDS_OF_COMMANDS = {
     "run": {"chunk", "finetune", "embed", "train_lstm", "evaluate"},
     "train_lstm": {"train_head"},
+    "tune": {"train_head"},
     "experiment": {"chunk", "finetune", "embed", "train_head", "evaluate"},
 }
 

@@ -93,8 +93,9 @@ def make_trained(
     trace_each_shape: bool,
     accumulates: bool = False,
     max_grad_norm: float | None = None,
+    loss_of: Callable[[Any, Any, Any], Any] = weighted_loss,
 ) -> Trained:
-    """Return what `train` trains: each step is one of `optimizer` on the cross-entropy of a batch, or of several.
+    """Return what `train` trains: each step is one of `optimizer` on the loss of a batch, or of several.
 
     Args:
         forward: called with the batch's inputs and `dropout_seed` (see `hierdoc.encoders.dropout`), returns logits
@@ -106,6 +107,7 @@ def make_trained(
         accumulates: whether batches may leave the weights as they are (`LabelledBatch.updates`); their gradients are added up
             then, each example of theirs counting as much as in one batch of all of them.
         max_grad_norm: gradients whose norm, over all variables, is larger are scaled down to it (Pascanu et al. 2013).
+        loss_of: called with logits, the batch's label_ids and its weights, returns the loss; by default the cross-entropy.
     """
     tf = compat.load_tensorflow()
     optimizer.build(variables)
@@ -115,7 +117,7 @@ def make_trained(
         inputs: tuple[Any, ...], label_ids: Any, weights: Any, dropout_seed: Any
     ) -> tuple[Any, list[Any]]:
         with tf.GradientTape() as tape:
-            loss = weighted_loss(forward(*inputs, dropout_seed=dropout_seed), label_ids, weights)
+            loss = loss_of(forward(*inputs, dropout_seed=dropout_seed), label_ids, weights)
         return loss, tape.gradient(loss, variables)
 
     @tf.function(

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -252,6 +253,25 @@ def test_gradients_of_a_larger_norm_over_all_variables_are_scaled_down_to_it(sha
         moved.append([KERNEL - variable.numpy() for variable in (table, kernel)])
     for whole, clipped in zip(*moved, strict=True):
         np.testing.assert_allclose(clipped, whole * min(1, share), rtol=0, atol=1e-6)
+
+
+def test_a_step_goes_down_the_loss_that_was_given():
+    tf = compat.load_tensorflow()
+    kernel, seen = tf.Variable(KERNEL), []
+
+    def loss_of(logits: Any, label_ids: Any, weights: Any) -> Any:
+        seen.append((logits.shape, label_ids.shape, weights.shape))
+        return tf.reduce_sum(weights[:, None] * label_ids * logits)
+
+    shares = np.float32([[1, 2], [3, 4], [5, 6]])
+    step = make_trained(
+        lambda x, dropout_seed: tf.matmul(x, kernel), [kernel], tf.keras.optimizers.SGD(0.5), 0, True, loss_of=loss_of
+    )
+    loss = step.take_step(LabelledBatch((X,), shares, np.float32([1, 1, 0])), 0)
+    wanted = shares * [[1], [1], [0]]
+    assert loss == pytest.approx(float((wanted * (X @ KERNEL)).sum()), rel=1e-5)
+    np.testing.assert_allclose(kernel.numpy(), KERNEL - 0.5 * X.T @ wanted, rtol=1e-5)
+    assert seen == [((3, 2), (3, 2), (3,))]
 
 
 def test_only_the_given_variables_are_trained():

@@ -1,0 +1,69 @@
+"""A small space of heads and how they are trained, and Optuna's search through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hierdoc.errors import HierdocError
+from hierdoc.heads import check_head
+
+LEARNING_RATES = (3e-4, 3e-3)  # from the lowest to the highest, by their logarithm; the default is 1e-3
+INPUT_DROPOUTS = (0.0, 0.25, 0.5)
+FIRST_TRIALS = 10  # are drawn at random; after them Optuna's sampler goes by what was found
+
+Tried = dict[str, Any]  # a trial: the arguments of train_head that were drawn, and how they answered on dev
+
+
+def check_heads(heads: Sequence[str]) -> None:
+    """Check the heads to be tried.
+
+    Raises:
+        HierdocError: there is no such head, or one stands there twice.
+    """
+    for head in heads:
+        check_head(head)
+        if heads.count(head) > 1:
+            raise HierdocError(f"`heads` names {head} twice")
+
+
+def search(
+    heads: Sequence[str],
+    num_trials: int,
+    seed: int,
+    tried: Sequence[Tried],
+    measure: Callable[[int, Tried], dict[str, float]],
+    keep: Callable[[list[Tried]], None],
+) -> Tried:
+    """Return the best of `num_trials` trials: that with the best dev accuracy, on ties the lowest dev loss, then the earlier.
+
+    Optuna's tree-structured Parzen estimator (Bergstra et al. 2011) draws them. What it draws depends on the seed and what
+    was found before alone, so that a search that goes on comes to the same trials as one that was not interrupted.
+
+    Args:
+        heads: names from `hierdoc.heads.HEADS`, in the order of which they are drawn by number.
+        num_trials: in all.
+        seed: of the drawing.
+        tried: the trials of an earlier call that did not come to its end.
+        measure: called with a trial's number from 1 and its head, learning_rate and input_dropout; trains, and returns
+            dev_accuracy and dev_loss, and what else is to be kept.
+        keep: is given all trials so far after each of them.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(n_startup_trials=FIRST_TRIALS, seed=seed)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    done: list[Tried] = []
+    for number in range(1, num_trials + 1):
+        trial = study.ask()
+        drawn = {
+            "head": trial.suggest_categorical("head", list(heads)),
+            "learning_rate": trial.suggest_float("learning_rate", *LEARNING_RATES, log=True),
+            "input_dropout": trial.suggest_categorical("input_dropout", list(INPUT_DROPOUTS)),
+        }
+        done.append(tried[number - 1] if number <= len(tried) else {**drawn, **measure(number, drawn)})
+        study.tell(trial, done[-1]["dev_accuracy"])
+        if number > len(tried):
+            keep(done)
+    return max(done, key=lambda one: (one["dev_accuracy"], -one["dev_loss"]))

@@ -1,0 +1,130 @@
+"""The search for a head."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hierdoc import HierdocError, train_sequence_head, tune, tune_heads
+from hierdoc.learning import search
+from hierdoc.stages import files
+
+
+def tuned(tiny_run: Path, place: Path, **arguments: Any) -> Path:
+    if not place.exists():
+        place.mkdir()
+        for stage in ("chunk", "finetune", "embed"):
+            shutil.copytree(tiny_run / stage, place / stage)
+    tune_heads(place, **{"trials": 4, "heads": "mean_pool,lstm", "epochs": 2, "deterministic": True, **arguments})
+    return place / "tune"
+
+
+def trials_of(stage: Path) -> list[dict[str, Any]]:
+    return files.read_object(stage / tune.TRIALS)["trials"]
+
+
+def test_every_trial_is_kept_and_the_best_on_dev_is_named_with_the_command_that_makes_it(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = tmp_path / "a run"
+    shutil.copytree(tiny_run, run, ignore=shutil.ignore_patterns("heads", "evaluate"))
+    command = [str(run), "--trials", "4", "--heads", "mean_pool,lstm", "--epochs", "2", "--seed", "3"]
+    assert tune.main(command) == 0
+    trials = trials_of(run / "tune")
+    assert len(trials) == 4 and {trial["head"] for trial in trials} <= {"mean_pool", "lstm"}
+    assert len({trial["learning_rate"] for trial in trials}) == 4
+    for trial in trials:
+        assert 3e-4 <= trial["learning_rate"] <= 3e-3 and trial["input_dropout"] in (0.0, 0.25, 0.5)
+    best = max(trials, key=lambda trial: (trial["dev_accuracy"], -trial["dev_loss"]))
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"{run}/tune: dev accuracy {best['dev_accuracy']:.4f}, the best of 4 trials"
+    assert said[1] == (
+        f"python -m hierdoc.train_head '{run}' --head {best['head']} --learning-rate {best['learning_rate']} "
+        f"--input-dropout {best['input_dropout']} --inputs vectors --epochs 2 --seed 3"
+    )
+    assert not list((run / "tune").glob("trial-*"))
+
+
+def test_the_head_that_is_made_of_the_best_trial_answers_as_the_trial_did(tiny_run: Path, tmp_path: Path):
+    stage = tuned(tiny_run, tmp_path / "run")
+    best = max(trials_of(stage), key=lambda trial: (trial["dev_accuracy"], -trial["dev_loss"]))
+    arguments = {name: best[name] for name in ("head", "learning_rate", "input_dropout")}
+    made = train_sequence_head(tmp_path / "run", epochs=2, deterministic=True, **arguments)
+    assert made.details["dev_accuracy"] == best["dev_accuracy"] and made.details["dev_loss"] == best["dev_loss"]
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_a_search_that_goes_on_comes_to_the_same_trials(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+):
+    whole = tuned(tiny_run, tmp_path / "whole")
+    plain, trained = tune.shutil.rmtree, []
+
+    def stop(path: Path) -> None:
+        trained.append(path.name)
+        if len(trained) == after + 1:
+            raise KeyboardInterrupt
+        plain(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tune.shutil, "rmtree", stop)
+        with pytest.raises(KeyboardInterrupt):
+            tuned(tiny_run, tmp_path / "run")
+    assert len(trials_of(tmp_path / "run/tune")) == after if after else not (tmp_path / "run/tune/trials.json").exists()
+    monkeypatch.setattr(tune.shutil, "rmtree", lambda path: (trained.append(path.name), plain(path)))
+    stage = tuned(tiny_run, tmp_path / "run")
+    assert (stage / tune.TRIALS).read_bytes() == (whole / tune.TRIALS).read_bytes()
+    assert trained[after + 1 :] == [
+        f"trial-{number}" for number in range(after + 1, 5)
+    ]  # earlier ones are not repeated
+
+
+def test_what_dev_finds_out_decides_what_is_tried_next():
+    """After the first trials, drawn at random, those near good ones are more frequent than at random."""
+
+    def measure(number: int, drawn: dict[str, Any]) -> dict[str, float]:
+        return {"dev_accuracy": float(drawn["head"] == "lstm"), "dev_loss": drawn["learning_rate"]}
+
+    kept: list[int] = []
+    heads = ["gru", "lstm", "attention", "mean_pool"]
+    tried: list[dict[str, Any]] = []
+    best = search.search(
+        heads, 40, 0, [], measure, lambda done: (kept.append(len(done)), tried.__setitem__(slice(None), done))
+    )
+    assert kept == list(range(1, 41))
+    first, later = tried[: search.FIRST_TRIALS], tried[search.FIRST_TRIALS :]
+    assert sum(trial["head"] == "lstm" for trial in first) <= 5
+    assert sum(trial["head"] == "lstm" for trial in later) >= 15  # 7.5 of 30 would be chance
+    assert best["head"] == "lstm"  # and of those that answer as well, the one with the lowest loss
+    assert best["learning_rate"] == min(trial["learning_rate"] for trial in tried if trial["head"] == "lstm")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"heads": "lstm,perceptron"}, "`head` must be one of attention, .*, but is 'perceptron' instead"),
+        ({"heads": ""}, "`head` must be one of .*, but is '' instead"),
+        ({"heads": "lstm, lstm"}, "`heads` names lstm twice"),
+        ({"trials": 0}, "`trials` must be at least 1, but is 0 instead"),
+        ({"epochs": 0}, "`epochs` must be at least 1, but is 0 instead"),
+        ({"inputs": "words"}, "`inputs` must be one of vectors, probs, both, but is 'words' instead"),
+        ({"seed": -1}, "`seed` must be between 0 and"),
+    ],
+)
+def test_a_wrong_argument_is_named_before_anything_is_made(
+    tiny_run: Path, tmp_path: Path, arguments: dict[str, Any], message: str
+):
+    with pytest.raises(HierdocError, match=message):
+        tuned(tiny_run, tmp_path / "run", **arguments)
+    assert not (tmp_path / "run/tune").exists()
+
+
+def test_without_optuna_it_says_what_to_install(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from hierdoc import engines
+
+    monkeypatch.setattr(engines, "is_installed", lambda name: name != "optuna")
+    with pytest.raises(HierdocError, match="tune needs the package optuna, which is not installed; pip install optuna"):
+        tuned(tiny_run, tmp_path / "run")
