@@ -113,7 +113,7 @@ def test_a_head_without_a_graph_is_refused_by_name(
     monkeypatch.delitem(HEAD_GRAPHS, "lstm")
     assert export.main([str(tiny_run), str(tmp_path / "out")]) == 2
     assert (
-        "`head` lstm can't be exported; these can: attention, gru, max_pool, mean_pool, textcnn"
+        "`head` lstm can't be exported; these can: attention, gru, max_pool, mean_pool, mean_probs, textcnn"
         in capsys.readouterr().err
     )
     assert not (tmp_path / "out").exists()

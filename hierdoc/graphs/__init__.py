@@ -6,7 +6,7 @@ functions of D, the number of classes, its weights, and where they are from; a h
 """
 
 from hierdoc.graphs.bert import bert_delicate_nodes, bert_graph
-from hierdoc.graphs.pooling import attention_graph, max_pool_graph, mean_pool_graph, textcnn_graph
+from hierdoc.graphs.pooling import attention_graph, max_pool_graph, mean_pool_graph, mean_probs_graph, textcnn_graph
 from hierdoc.graphs.recurrent import gru_graph, lstm_graph
 
 ENCODER_GRAPHS = {"bert": bert_graph}
@@ -18,4 +18,5 @@ HEAD_GRAPHS = {
     "textcnn": textcnn_graph,
     "mean_pool": mean_pool_graph,
     "max_pool": max_pool_graph,
+    "mean_probs": mean_probs_graph,
 }

@@ -65,6 +65,10 @@ class HeadWriter(GraphWriter):
         """Return the model whose dense layers read `document` (B, units)."""
         hidden = self("Relu", self.dense(document, "dense", units, DENSE_UNITS))
         self.dense(hidden, "logits", DENSE_UNITS, self._num_classes, "logits")
+        return self.finish_logits()
+
+    def finish_logits(self) -> bytes:
+        """Return the model, of which something named "logits" is the output."""
         inputs = {
             "vectors": (np.float32, ["documents", "chunks", self._dim]),
             "mask": (np.bool_, ["documents", "chunks"]),

@@ -9,6 +9,7 @@ import numpy as np
 from hierdoc.graphs.head_writer import FAR, HeadWriter
 
 CONTEXT_UNITS = 100
+LEAST = 1e-30  # the probability that takes the place of lower ones, which have no logarithm
 WIDTHS, FILTERS = (1, 2, 3), 100
 
 
@@ -22,6 +23,15 @@ def max_pool_graph(dim: int, num_classes: int, arrays: Mapping[str, np.ndarray],
     """Return the model of a trained head on the maximum of the vectors."""
     add = HeadWriter("max_pool", dim, num_classes, arrays, source)
     return add.finish_head(add.max(add.real), dim)
+
+
+def mean_probs_graph(dim: int, num_classes: int, arrays: Mapping[str, np.ndarray], source: str) -> bytes:
+    """Return the model of a trained head that is the mean of the chunks' probabilities."""
+    add = HeadWriter("mean_probs", dim, num_classes, arrays, source)
+    probs = add("Softmax", add.dense(add.real, "logits", dim, num_classes), axis=2)
+    mean = add.mean(add("Where", add.shown, probs, add.constant("none", 0.0)))
+    add("Log", add("Max", mean, add.constant("least", LEAST)), name="logits")
+    return add.finish_logits()
 
 
 def attention_graph(dim: int, num_classes: int, arrays: Mapping[str, np.ndarray], source: str) -> bytes:

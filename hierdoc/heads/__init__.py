@@ -6,7 +6,7 @@ The model takes (vectors float32 (B, S, D), mask bool (B, S)) and gives logits f
 
 from hierdoc.errors import HierdocError
 from hierdoc.heads.lstm import build_lstm
-from hierdoc.heads.pooling import build_attention, build_max_pool, build_mean_pool
+from hierdoc.heads.pooling import build_attention, build_max_pool, build_mean_pool, build_mean_probs
 from hierdoc.heads.recurrent import build_bilstm, build_gru
 from hierdoc.heads.textcnn import build_textcnn
 from hierdoc.heads.transformer import build_transformer
@@ -20,6 +20,7 @@ HEADS = {
     "textcnn": build_textcnn,
     "mean_pool": build_mean_pool,
     "max_pool": build_max_pool,
+    "mean_probs": build_mean_probs,
 }
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from hierdoc.encoders import compat
-from hierdoc.graphs.pooling import CONTEXT_UNITS
+from hierdoc.engines.token_batches import LANES
+from hierdoc.graphs.head_writer import FAR
+from hierdoc.graphs.pooling import CONTEXT_UNITS, LEAST
 from hierdoc.heads.layers import applied, document_inputs, head_of, max_of, mean_of
 
 
@@ -19,6 +21,26 @@ def build_max_pool(dim: int, num_classes: int) -> Any:
     """Return a head as `build_mean_pool`'s on the maximum of each of the vectors' numbers."""
     vectors, mask, real = document_inputs(dim)
     return head_of("max_pool", vectors, mask, max_of(real, mask), num_classes)
+
+
+def build_mean_probs(dim: int, num_classes: int) -> Any:
+    """Return a head (see `hierdoc.heads`) that is the mean of what a softmax of its own says of each chunk; its logits are
+    the logarithms."""
+    tf = compat.load_tensorflow()
+    vectors, mask, real = document_inputs(dim)
+    of_chunks = tf.keras.layers.Dense(num_classes, name="logits")(real)  # (B, S, C)
+    missing = -num_classes % LANES  # numbers beside full registers would be rounded in another way
+
+    def shown_probs(of_chunks: Any, mask: Any) -> Any:
+        probs = tf.nn.softmax(tf.pad(of_chunks, [[0, 0], [0, 0], [0, missing]], constant_values=FAR))
+        return tf.where(mask[:, :, None], probs, 0.0)
+
+    def logarithm(mean: Any) -> Any:
+        return tf.math.log(tf.maximum(mean, LEAST))[:, :num_classes]
+
+    mean = mean_of(applied("probs", shown_probs, of_chunks, mask), mask)
+    logits = tf.keras.layers.Lambda(logarithm, name="logarithm")(mean)
+    return tf.keras.Model([vectors, mask], logits, name="mean_probs_head")
 
 
 def build_attention(dim: int, num_classes: int) -> Any:
