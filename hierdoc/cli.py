@@ -22,7 +22,7 @@ COMMANDS = {
     "evaluate": "measure on the test split, beside baselines",
     "predict": "label new documents",
     "export": "write encoder and head as ONNX",
-    "run": "chunk, finetune, embed, train_lstm and evaluate in a row",
+    "run": "chunk, finetune, embed, train_head and evaluate in a row",
     "experiment": "compare ways to answer: run what is missing of an experiment",
     "report": "write an experiment's report",
     "doctor": "say why a model sits at chance",

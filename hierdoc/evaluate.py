@@ -19,7 +19,7 @@ import numpy as np
 
 from hierdoc import cli
 from hierdoc.errors import HierdocError
-from hierdoc.heads import check_head
+from hierdoc.heads import find_head
 from hierdoc.stages import files, store, tables
 from hierdoc.stages.finished import OWN, FinishedStage, read_stage
 
@@ -31,7 +31,7 @@ def stage_name(answerer: str, split: str) -> str:
 
 def evaluate_head(
     run: str | PathLike[str],
-    head: str = "lstm",
+    head: str | None = None,
     baseline: str | None = None,
     split: str = "test",
     overwrite: bool = False,
@@ -47,7 +47,7 @@ def evaluate_head(
 
     Args:
         run: a run directory with the stages up to the head; for a baseline of words the chunk stage is enough.
-        head: the head's name.
+        head: the head's name; by default the one there is.
         baseline: one of `hierdoc.evaluation.baselines.RULES` and `BASELINES`, to be measured instead of a head, in
             RUN/evaluate/<baseline>, without the others beside it.
         split: test, or dev for a look while choosing (in RUN/evaluate/<head>-dev).
@@ -59,7 +59,7 @@ def evaluate_head(
     _check_split(split)
     if baseline is not None:
         return _evaluate_baseline(run, baseline, split, overwrite)
-    check_head(head)
+    head = find_head(run, head)
     parents = {name: read_stage(run, name) for name in ("chunk", "finetune", "embed", f"heads/{head}")}
     stage = store.begin(run, stage_name(head, split), {"head": head, "split": split}, parents, overwrite)
     if isinstance(stage, FinishedStage):
@@ -244,7 +244,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("run", metavar="RUN", help="the run directory")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--head", default="lstm", metavar="NAME", help="which trained head")
+    which.add_argument("--head", metavar="NAME", help="which trained head (default: the one there is)")
     which.add_argument(
         "--baseline",
         metavar="NAME",

@@ -15,7 +15,7 @@ from typing import Any
 
 from hierdoc import cli
 from hierdoc.errors import HierdocError
-from hierdoc.heads import check_head
+from hierdoc.heads import find_head
 from hierdoc.stages import files
 from hierdoc.stages.finished import read_stage
 
@@ -23,7 +23,9 @@ CONFIG = "config.json"
 TOKENIZER = ("vocab.txt", "tokenizer_config.json")
 
 
-def export_run(run: str | PathLike[str], out: str | PathLike[str], head: str = "lstm", overwrite: bool = False) -> Path:
+def export_run(
+    run: str | PathLike[str], out: str | PathLike[str], head: str | None = None, overwrite: bool = False
+) -> Path:
     """Write a folder with encoder.onnx, head.onnx, the tokenizer's files and config.json, whole or not at all; return it.
 
     encoder.onnx takes `token_ids` int32 (N, T) and `mask` bool (N, T) and gives `vectors` float32 (N, D), the last layer's
@@ -34,7 +36,7 @@ def export_run(run: str | PathLike[str], out: str | PathLike[str], head: str = "
     Args:
         run: a run directory with RUN/finetune and RUN/heads/<head>.
         out: a folder that is not there yet.
-        head: which trained head.
+        head: which trained head; by default the one there is.
         overwrite: replace an earlier export in `out`.
 
     Raises:
@@ -46,7 +48,7 @@ def export_run(run: str | PathLike[str], out: str | PathLike[str], head: str = "
     from hierdoc.graphs import HEAD_GRAPHS
     from hierdoc.graphs.writer import OPSET
 
-    check_head(head)
+    head = find_head(run, head)
     out = Path(out)
     _check_out(out, overwrite)
     finetune, trained = read_stage(run, "finetune"), read_stage(run, f"heads/{head}")
@@ -115,7 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("run", metavar="RUN", help="the run directory")
     parser.add_argument("out", metavar="DIR", help="a folder that is not there yet")
-    parser.add_argument("--head", default="lstm", metavar="NAME", help="which head")
+    parser.add_argument("--head", metavar="NAME", help="which trained head (default: the one there is)")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier export")
     parser.set_defaults(function=export_run, describe=describe)
     return parser

@@ -22,7 +22,7 @@ from hierdoc.corpus.finding import find_sources
 from hierdoc.corpus.rows import column_names
 from hierdoc.corpus.sources import Data, Sources
 from hierdoc.errors import HierdocError
-from hierdoc.heads import check_head
+from hierdoc.heads import find_head
 from hierdoc.progress import bar, say, warn
 from hierdoc.reporting.tables import preview
 from hierdoc.stages import files
@@ -42,7 +42,7 @@ def predict_documents(
     run: str | PathLike[str],
     data: Data,
     out: str | PathLike[str] | None = None,
-    head: str = "lstm",
+    head: str | None = None,
     text_column: str | None = None,
     id_column: str | None = None,
     format: str | None = None,
@@ -59,7 +59,7 @@ def predict_documents(
         data: CSV, TSV, JSONL or Parquet files, "-" for stdin, or a DataFrame, where one row is one document; or a folder
             or files of text, where one file is, and its path the id.
         out: a .csv, .jsonl or .parquet file, written whole or not at all.
-        head: which trained head.
+        head: which trained head; by default the one there is.
         text_column, id_column: the columns' names; by default those of the training data.
         format: csv, tsv, jsonl, parquet or txt, of stdin (csv by default) and of files whose suffix names none.
         encoding: of all that is text.
@@ -68,7 +68,7 @@ def predict_documents(
     Raises:
         HierdocError: the data are not as they must be; a stage is missing or has changed; `out` exists.
     """
-    check_head(head)
+    head = find_head(run, head)
     read_stage(run, f"heads/{head}")  # a wrong path is told before stdin is read, or TensorFlow loaded
     sources = find_sources(data, None, format, encoding)
     if out is not None:
@@ -202,7 +202,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("run", metavar="RUN", help="the run directory")
     parser.add_argument("data", nargs="+", metavar="DATA", help=cli.DATA_HELP)
     parser.add_argument("--out", metavar="FILE", help=f"a file that ends in {', '.join(SUFFIXES)}")
-    parser.add_argument("--head", default="lstm", metavar="NAME", help="which trained head")
+    parser.add_argument("--head", metavar="NAME", help="which trained head (default: the one there is)")
     parser.add_argument("--text-column", metavar="NAME", help="(default: as in the training data)")
     parser.add_argument("--id-column", metavar="NAME", help="(default: as in the training data)")
     cli.add_reading(parser)

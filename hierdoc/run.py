@@ -1,4 +1,4 @@
-"""python -m hierdoc.run: chunk, finetune, embed, train_lstm and evaluate in a row.
+"""python -m hierdoc.run: chunk, finetune, embed, train_head and evaluate in a row.
 
 python -m hierdoc.run complaints.csv runs/complaints --label-column product --id-column id
 """
@@ -9,10 +9,11 @@ import argparse
 from collections.abc import Sequence
 from os import PathLike
 
-from hierdoc import chunk, cli, embed, evaluate, finetune, train_lstm
+from hierdoc import chunk, cli, embed, evaluate, finetune, train_head
 from hierdoc.corpus.sources import Data
 from hierdoc.engines import resolve_engine
 from hierdoc.errors import HierdocError
+from hierdoc.heads import check_head
 from hierdoc.progress import say
 from hierdoc.stages import store
 from hierdoc.stages.finished import FinishedStage, read_stage
@@ -45,6 +46,8 @@ def run_pipeline(
     class_weight: str = "none",
     gradient_accumulation: int = 1,
     max_grad_norm: float | None = None,
+    head: str = "lstm",
+    words: bool = False,
     deterministic: bool = False,
     seed: int = 0,
     overwrite: bool = False,
@@ -54,11 +57,12 @@ def run_pipeline(
     Finished stages with the same parameters are skipped, so the same call goes on where it was stopped. `overwrite` makes
     the chunk stage again and then removes the later ones. The arguments are those of `chunk_documents` and
     `finetune_encoder`; `precision` is also embed's (int8 embed's alone), `engine` is embed's, `deterministic` is both
-    trainings', and `seed` is everyone's.
+    trainings', `head` and `words` are `train_sequence_head`'s, and `seed` is everyone's.
 
     Raises:
         HierdocError, HierdocFailure: as the stages.
     """
+    check_head(head)
     resolve_engine(engine, precision)
     training = {
         "epochs": epochs,
@@ -81,7 +85,7 @@ def run_pipeline(
         chunk_size, overlap, max_chunks, respect_sentences, seed, overwrite,
     )  # fmt: skip
     if overwrite:  # so that the same call without it goes on, wherever this one is stopped from here on
-        for name in ("finetune", "embed", "heads/lstm", "evaluate/lstm"):
+        for name in ("finetune", "embed", f"heads/{head}", f"evaluate/{head}"):
             store.discard(run, name)
     splits = read_stage(run, "chunk").details["documents_by_split"]
     if missing := [split for split in ("train", "dev", "test") if split not in splits]:
@@ -90,21 +94,22 @@ def run_pipeline(
     finetune.finetune_encoder(run, **training)
     say(f"{run}: 3/5 embed")
     embed.embed_chunks(run, engine, precision)
-    say(f"{run}: 4/5 train_lstm")
-    train_lstm.train_lstm_head(run, deterministic=deterministic, seed=seed)
+    say(f"{run}: 4/5 train_head")
+    train_head.train_sequence_head(run, head, words=words, deterministic=deterministic, seed=seed)
     say(f"{run}: 5/5 evaluate")
-    return evaluate.evaluate_head(run)
+    return evaluate.evaluate_head(run, head)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command's argument parser."""
     parser = cli.make_parser(
         "run",
-        "Chunk, finetune, embed, train_lstm and evaluate in a row; finished stages are skipped.",
+        "Chunk, finetune, embed, train_head and evaluate in a row; finished stages are skipped.",
         "python -m hierdoc.run complaints.csv runs/complaints --label-column product --id-column id",
     )
     chunk.add_arguments(parser)
     finetune.add_arguments(parser)
+    train_head.add_choice(parser)
     cli.add_engine(parser)
     cli.add_overwrite(parser)
     parser.set_defaults(function=run_pipeline, describe=evaluate.describe)

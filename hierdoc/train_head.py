@@ -176,19 +176,29 @@ def build_parser() -> argparse.ArgumentParser:
         "python -m hierdoc.train_head runs/complaints --head lstm",
     )
     parser.add_argument("run", metavar="RUN", help="the run directory")
-    parser.add_argument("--head", default="lstm", metavar="NAME", help="which head")
+    add_choice(parser)
     add_arguments(parser)
     parser.set_defaults(function=train_sequence_head, describe=describe)
     return parser
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that every head has."""
-    parser.add_argument(
-        "--inputs", default="vectors", metavar="NAME", help="what it reads of each chunk: vectors, probs, or both"
-    )
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of which head, and whether with words (`run` shares them)."""
+    parser.add_argument("--head", default="lstm", metavar="NAME", help="which head")
+    add_words(parser)
+
+
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that joins a head with words."""
     parser.add_argument(
         "--words", action="store_true", help="join it with a linear SVM on TF-IDF of the whole documents' words"
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the other arguments that every head has."""
+    parser.add_argument(
+        "--inputs", default="vectors", metavar="NAME", help="what it reads of each chunk: vectors, probs, or both"
     )
     parser.add_argument("--epochs", type=int, default=50, metavar="N", help="the most epochs; dev decides when to stop")
     parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="RATE", help="Adam's, constant")

@@ -11,7 +11,7 @@ from os import PathLike
 
 from hierdoc import cli
 from hierdoc.stages.finished import FinishedStage
-from hierdoc.train_head import add_arguments, describe, train_sequence_head
+from hierdoc.train_head import add_arguments, add_words, describe, train_sequence_head
 
 
 def train_lstm_head(
@@ -39,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
         "python -m hierdoc.train_lstm runs/complaints",
     )
     parser.add_argument("run", metavar="RUN", help="the run directory")
+    add_words(parser)
     add_arguments(parser)
     parser.set_defaults(function=train_lstm_head, describe=describe)
     return parser

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "learning": BASE | {"encoders", "engines", "heads", "objectives", "sequences", "stages", "tracing"},
 }
 COMMANDS_OF_COMMANDS = {
-    "run": {"chunk", "finetune", "embed", "train_lstm", "evaluate"},
+    "run": {"chunk", "finetune", "embed", "train_head", "evaluate"},
     "train_lstm": {"train_head"},
     "tune": {"train_head"},
     "experiment": {"chunk", "finetune", "embed", "train_head", "evaluate"},

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from hierdoc import HierdocError, evaluate_head, export_run, predict_documents, train_sequence_head
+from hierdoc import HierdocError, evaluate_head, export_run, predict_documents, run_pipeline, train_sequence_head
 from hierdoc.doctor import examine
 from hierdoc.heads import HEADS
 from hierdoc.stages.finished import read_stage
@@ -90,3 +90,41 @@ def test_a_finished_head_with_other_inputs_is_not_taken_for_this_one(run: Path):
     with pytest.raises(HierdocError, match='already finished with `inputs` "probs", not "vectors"'):
         train_sequence_head(run, "mean_pool", epochs=1)
     assert read_stage(run, "heads/mean_pool").parameters["inputs"] == "probs"
+
+
+def test_without_a_name_the_head_that_is_there_is_meant_and_of_several_one_must_be_named(
+    run: Path, capsys: pytest.CaptureFixture[str]
+):
+    data = pd.DataFrame({"id": ["a", "b"], "text": ["the cat sat", "a dog ran"]})
+    with pytest.raises(HierdocError, match="heads/lstm"):
+        predict_documents(run, data)
+    train_sequence_head(run, "mean_pool", epochs=1)
+    assert evaluate_head(run).path == run / "evaluate/mean_pool"
+    found = predict_documents(run, data)
+    pd.testing.assert_frame_equal(found, predict_documents(run, data, head="mean_pool"))
+    export_run(run, run.parent / "exported")
+    train_sequence_head(run, "gru", epochs=1)
+    for asked in (
+        lambda: predict_documents(run, data),
+        lambda: evaluate_head(run),
+        lambda: export_run(run, run.parent / "again"),
+    ):
+        with pytest.raises(HierdocError, match=f"{run / 'heads'}: has gru, mean_pool; say by `head` which one"):
+            asked()
+    assert predict_documents(run, data, head="gru")["probability"].tolist() != found["probability"].tolist()
+
+
+def test_run_trains_the_head_that_was_asked_for_and_overwrite_removes_it(
+    tiny_csv: Path, tiny_encoder: str, tmp_path: Path
+):
+    asked = {"id_column": "id", "encoder": tiny_encoder, "chunk_size": 8, "epochs": 1, "split_column": "split"}
+    stage = run_pipeline(tiny_csv, tmp_path / "run", head="attention", words=True, **asked)
+    assert stage.path == tmp_path / "run/evaluate/attention"
+    head = read_stage(tmp_path / "run", "heads/attention")
+    assert head.parameters["words"] and (head.path / "words.parquet").exists()
+    assert [path.name for path in (tmp_path / "run/heads").iterdir()] == ["attention"]
+    with pytest.raises(HierdocError, match="`head` must be one of attention"):
+        run_pipeline(tiny_csv, tmp_path / "run", head="tree", overwrite=True, **asked)
+    assert head.path.exists()
+    run_pipeline(tiny_csv, tmp_path / "run", head="attention", overwrite=True, **asked)
+    assert not read_stage(tmp_path / "run", "heads/attention").parameters["words"]

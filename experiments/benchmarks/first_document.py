@@ -32,7 +32,7 @@ import json, sys, time
 started = time.perf_counter()
 from hierdoc.heads.predictor import Predictor
 imported = time.perf_counter()
-predictor = Predictor(sys.argv[1])
+predictor = Predictor(sys.argv[1], "lstm")
 loaded = time.perf_counter()
 sets = json.loads(sys.stdin.read())
 def label(text):

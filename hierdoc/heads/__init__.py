@@ -4,12 +4,16 @@ The model takes (vectors float32 (B, S, D), mask bool (B, S)) and gives logits f
 `build_…` in a file of this folder and name it here: training, evaluation, prediction and the contract test follow.
 """
 
+from os import PathLike
+from pathlib import Path
+
 from hierdoc.errors import HierdocError
 from hierdoc.heads.lstm import build_lstm
 from hierdoc.heads.pooling import build_attention, build_max_pool, build_mean_pool, build_mean_probs
 from hierdoc.heads.recurrent import build_bilstm, build_gru
 from hierdoc.heads.textcnn import build_textcnn
 from hierdoc.heads.transformer import build_transformer
+from hierdoc.stages.finished import is_finished
 
 HEADS = {
     "lstm": build_lstm,
@@ -32,3 +36,18 @@ def check_head(head: str) -> None:
     """
     if head not in HEADS:
         raise HierdocError(f"`head` must be one of {', '.join(sorted(HEADS))}, but is {head!r} instead")
+
+
+def find_head(run: str | PathLike[str], head: str | None = None) -> str:
+    """Return the name of a run's trained head: the one that is asked for, or else the one there is ("lstm" where there is none yet).
+
+    Raises:
+        HierdocError: there is no head of that name; or none was named, and `run` has several.
+    """
+    if head is not None:
+        check_head(head)
+        return head
+    trained = [name for name in sorted(HEADS) if is_finished(run, f"heads/{name}")]
+    if len(trained) > 1:
+        raise HierdocError(f"{Path(run) / 'heads'}: has {', '.join(trained)}; say by `head` which one")
+    return trained[0] if trained else "lstm"

@@ -55,7 +55,7 @@ class Predictor:
         counted: what was seen so far: documents, empty, chunks, dropped, tokens, unknown.
     """
 
-    def __init__(self, run: str | PathLike[str], head: str = "lstm"):
+    def __init__(self, run: str | PathLike[str], head: str):
         """Load what predicts.
 
         Raises:
