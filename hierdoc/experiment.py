@@ -18,14 +18,14 @@ from typing import Any
 from hierdoc import chunk, cli, embed, evaluate, finetune, train_head
 from hierdoc.comparison import apart
 from hierdoc.comparison.config import Arm, Dataset, Experiment, check_config, read_config
-from hierdoc.comparison.runs import run_directory, share_stages
+from hierdoc.comparison.runs import answerer, arm_directory, chunk_directory, encoder_directory, share_stages
 from hierdoc.corpus.split_files import read_split_file
 from hierdoc.errors import HierdocError
 from hierdoc.evaluation.baselines import BASELINES, RULES
 from hierdoc.heads import HEADS
 from hierdoc.progress import say
 from hierdoc.stages import files
-from hierdoc.stages.finished import OWN, FinishedStage, is_finished, read_stage
+from hierdoc.stages.finished import FinishedStage, is_finished, read_stage
 
 _OURS = {"data", "run", "split", "split_column", "head", "seed", "overwrite"}  # not for an experiment to set
 _STAGES = {
@@ -138,21 +138,15 @@ class _Work:
     def _run_of(self, arm: Arm, seed: int, split: Path) -> Path:
         """Return the run directory of an arm on one split file, with the stages that it shares made."""
         arguments = {stage: arm.arguments(self.dataset, stage) for stage in _STAGES}
-        decided: dict[str, Any] = {"files": self.dataset.files, "chunk": arguments["chunk"]}
         chunked = self._chunk(split, arm)
         shared = [(chunked, ("chunk",))]
         if not arm.reads_words_only:
-            decided |= {"finetune": arguments["finetune"], "embed": arguments["embed"], "seed": seed}
-            encoded = run_directory(self.runs, self.dataset.name, split, "encoder", decided)
+            encoded = encoder_directory(self.runs, self.dataset, arm, seed, split)
             share_stages(encoded, chunked, "chunk")
             _make(encoded, "finetune", finetune.finetune_encoder, seed=seed, **arguments["finetune"])
             _make(encoded, "embed", embed.embed_chunks, **arguments["embed"])
             shared.append((encoded, ("finetune", "embed")))
-        if arm.is_own_code:
-            decided |= self.experiment.own(self.dataset, arm)
-        else:
-            decided |= {"answers": arm.answers, "head": arguments["head"]}
-        run = run_directory(self.runs, self.dataset.name, split, _answerer(arm), decided)
+        run = arm_directory(self.runs, self.experiment, self.dataset, arm, seed, split)
         for source, stages in shared:
             share_stages(run, source, *stages)
         return run
@@ -160,7 +154,7 @@ class _Work:
     def _chunk(self, split: Path, arm: Arm) -> Path:
         """Return the run in which an arm's documents are cut; where it is finished, see once that it was of today's data."""
         own = arm.arguments(self.dataset, "chunk")
-        run = run_directory(self.runs, self.dataset.name, split, "chunk", {"files": self.dataset.files, "chunk": own})
+        run = chunk_directory(self.runs, self.dataset, arm, split)
         if run not in self.chunked:
             arguments = {"data": self.sources, "run": str(run), "split": str(split), **own}
             if is_finished(run, "chunk"):
@@ -251,12 +245,8 @@ def _is_head(arm: Arm) -> bool:
     return arm.answers in HEADS
 
 
-def _answerer(arm: Arm) -> str:
-    return OWN if arm.is_own_code else arm.answers
-
-
 def _evaluation(arm: Arm, split: str) -> str:
-    return evaluate.stage_name(_answerer(arm), split)
+    return evaluate.stage_name(answerer(arm), split)
 
 
 def _make(run: Path, stage: str, function: Callable[..., Any], **arguments: Any) -> None:

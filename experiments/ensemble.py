@@ -1,0 +1,82 @@
+"""What it brings to average the probabilities of several seeds of an arm, or of several arms of one seed.
+
+    python experiments/ensemble.py experiments/016-newsgroups --runs build/runs OUT.json [--together lstm,mean_pool,attention]
+
+Needs the run directories of a finished experiment. Of each arm with more than one seed, and of the arms `--together` with each
+other seed by seed, the test documents' probabilities are averaged. Beside their accuracy stands the mean accuracy of those
+averaged, and the difference, on the same documents, with its 95 % interval (bootstrap over documents).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hierdoc.comparison.config import Arm, Dataset, Experiment, read_config
+from hierdoc.comparison.runs import answerer, arm_directory
+from hierdoc.evaluation.significance import bootstrap_mean
+from hierdoc.stages import files
+
+
+def said(runs: Path, experiment: Experiment, dataset: Dataset, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (the probabilities (B, C) of all folds' test documents, the column that is right, -1 for none)."""
+    parts = []
+    for split in dataset.splits:
+        run = arm_directory(runs, experiment, dataset, arm, seed, split)
+        parts.append(pq.read_table(run / "evaluate" / answerer(arm) / "predictions.parquet"))
+    names = [name for name in parts[0].column_names if name.startswith("probability:")]
+    table = pa.concat_tables([part.select(["true_label", *names]) for part in parts])
+    labels = [name.removeprefix("probability:") for name in names]
+    truth = np.asarray([labels.index(label) if label in labels else -1 for label in table["true_label"].to_pylist()])
+    return np.stack([table[name].to_numpy() for name in names], axis=1), truth
+
+
+def case(answers: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, object]:
+    """Return how right the average of several answers is, and how right they are by themselves."""
+    truth = answers[0][1]
+    hits = np.stack([probs.argmax(axis=1) == truth for probs, _ in answers])
+    averaged = np.mean([probs for probs, _ in answers], axis=0).argmax(axis=1) == truth
+    found = bootstrap_mean(averaged.astype(float) - hits.mean(axis=0))
+    return {
+        "averaged": len(answers),
+        "accuracy": round(float(averaged.mean()), 4),
+        "alone": round(float(hits.mean()), 4),
+        "difference in points": f"{100 * found.estimate:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})",
+        "documents": len(truth),
+    }
+
+
+def main() -> None:
+    """Write the cases."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--runs", type=Path, default=Path("build/runs"))
+    parser.add_argument("--together", default="", metavar="ARMS", help="with commas between them")
+    arguments = parser.parse_args()
+    experiment = read_config(arguments.folder)
+    together = [name for name in arguments.together.split(",") if name]
+    cases = {}
+    for dataset in experiment.datasets:
+        by_arm = {
+            arm.name: [said(arguments.runs, experiment, dataset, arm, seed) for seed in arm.seeds(dataset)]
+            for arm in experiment.arms
+            if not arm.reads_words_only or arm.name in together
+        }
+        for name, answers in by_arm.items():
+            if len(answers) > 1:
+                cases[f"{dataset.name}, {name}, all seeds"] = case(answers)
+        for number, seed in enumerate(dataset.seeds if together else ()):
+            chosen = [by_arm[name][min(number, len(by_arm[name]) - 1)] for name in together]
+            cases[f"{dataset.name}, {', '.join(together)}, seed {seed}"] = case(chosen)
+    files.write_json(arguments.out, {"cases": cases})
+    print(f"{arguments.out}: {len(cases)} cases")
+
+
+if __name__ == "__main__":
+    main()
