@@ -18,6 +18,7 @@ from hierdoc.errors import HierdocError
 from hierdoc.heads import find_head
 from hierdoc.stages import files
 from hierdoc.stages.finished import read_stage
+from hierdoc.words.classifier import FILE as WORDS
 
 CONFIG = "config.json"
 TOKENIZER = ("vocab.txt", "tokenizer_config.json")
@@ -31,7 +32,8 @@ def export_run(
     encoder.onnx takes `token_ids` int32 (N, T) and `mask` bool (N, T) and gives `vectors` float32 (N, D), the last layer's
     [CLS]; head.onnx takes `vectors` float32 (B, S, D) and `mask` bool (B, S) and gives `logits` float32 (B, C), whose softmax
     are the probabilities of config.json's `labels`. Both are of opset 20, hold their weights in float32, and have been
-    through ONNX's checker and run by ONNX Runtime. config.json says how a text is cut into chunks, too. No text is in them.
+    through ONNX's checker and run by ONNX Runtime. config.json says how a text is cut into chunks, too. No text is in them; but of
+    a head that is joined with words, the words and pairs of words and what they say are in words.parquet (docs/serving.md).
 
     Args:
         run: a run directory with RUN/finetune and RUN/heads/<head>.
@@ -67,6 +69,8 @@ def export_run(
             (partial / f"{name}.onnx").write_bytes(graph)
         for name in TOKENIZER:
             shutil.copyfile(finetune.path / name, partial / name)
+        if (trained.path / WORDS).exists():
+            shutil.copyfile(trained.path / WORDS, partial / WORDS)
         files.write_json(partial / CONFIG, {"hierdoc_export": 1, "opset": OPSET, **{key: config[key] for key in kept}})
         if out.exists():
             shutil.rmtree(out)
@@ -96,11 +100,9 @@ def _graphs(finetune: Path, trained: Path, fingerprint: str) -> dict[str, bytes]
 
     config, arrays = load_encoder(finetune)
     of_head, weights = load_head_config(trained), trained / "weights.safetensors"
-    if of_head["words"]:
-        raise HierdocError(f"{trained}: is joined with words, and only heads on vectors alone can be exported")
     if of_head["inputs"] != "vectors":
         raise HierdocError(
-            f"{trained}: reads {of_head['inputs']} of the chunks, and only heads on vectors alone can be exported"
+            f"{trained}: reads {of_head['inputs']} of the chunks, and only heads on vectors can be exported"
         )
     if of_head["encoder_fingerprint"] != fingerprint:
         raise HierdocError(f"{trained}: was trained on the vectors of another encoder than {finetune} holds")

@@ -15,7 +15,7 @@ import onnxruntime
 import pandas as pd
 import pytest
 
-from hierdoc import HierdocError, export, export_run, predict_documents
+from hierdoc import HierdocError, export, export_run, predict_documents, train_sequence_head
 from hierdoc.chunking.chunks import chunk_document
 from hierdoc.chunking.tokenizers import load_tokenizer
 from hierdoc.graphs import HEAD_GRAPHS
@@ -54,19 +54,25 @@ def test_the_exported_graphs_give_the_probabilities_of_predict(exported: Path, t
     assert np.ptp(wanted["probability"]) > 1e-3  # or else texts could be mixed up
 
 
+@pytest.mark.parametrize("words", [False, True], ids=["vectors alone", "with words"])
 def test_the_code_of_the_page_on_serving_gives_the_probabilities_of_predict(
-    exported: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    tiny_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: bool
 ):
     page = (Path(__file__).parent.parent / "docs/serving.md").read_text()
     (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    shutil.copytree(exported, tmp_path / "exported")
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run, ignore=shutil.ignore_patterns("heads", "evaluate"))
+    train_sequence_head(run, "mean_pool", words=words, epochs=1)
+    export_run(run, tmp_path / "exported")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec(code, names)
-    wanted = predict_documents(tiny_run, pd.DataFrame({"id": ["0", "1", "2"], "text": TEXTS}))
-    for at, text in enumerate(TEXTS):
+    texts = [*TEXTS, "The CAT ran, a cat ran: the dog", "nothing that is known"]
+    wanted = predict_documents(run, pd.DataFrame({"id": [str(at) for at in range(5)], "text": texts}))
+    for at, text in enumerate(texts):
         for label, probability in names["probabilities"](text).items():
             assert probability == pytest.approx(wanted[f"probability:{label}"][at], abs=1e-5)
+    assert (names["words"] is not None) == words
 
 
 def test_an_export_holds_graphs_tokenizer_and_config_and_no_text(exported: Path, tiny_run: Path):

@@ -67,8 +67,8 @@ def test_words_are_joined_with_a_head_and_the_copied_predictor_has_them(run: Pat
     assert {"words_dev_accuracy", "joined_dev_accuracy", "joined_dev_loss"} <= set(stage.details)
     assert "words.parquet" in stage.manifest["files"]
     assert "of dev by words" in capsys.readouterr().err
-    with pytest.raises(HierdocError, match="is joined with words"):
-        export_run(run, run.parent / "exported")
+    exported = export_run(run, run.parent / "exported")
+    assert (exported / "words.parquet").read_bytes() == (run / "heads/lstm/words.parquet").read_bytes()
     alone = run.parent / "alone"
     shutil.copytree(run, alone, ignore=shutil.ignore_patterns("heads"))
     train_sequence_head(alone, "lstm", epochs=1)
