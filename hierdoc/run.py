@@ -13,7 +13,7 @@ from hierdoc import chunk, cli, embed, evaluate, finetune, train_head
 from hierdoc.corpus.sources import Data
 from hierdoc.engines import resolve_engine
 from hierdoc.errors import HierdocError
-from hierdoc.heads import check_head
+from hierdoc.heads import DEFAULT_HEAD, check_head
 from hierdoc.progress import say
 from hierdoc.stages import store
 from hierdoc.stages.finished import FinishedStage, read_stage
@@ -46,8 +46,8 @@ def run_pipeline(
     class_weight: str = "none",
     gradient_accumulation: int = 1,
     max_grad_norm: float | None = None,
-    head: str = "lstm",
-    words: bool = False,
+    head: str = DEFAULT_HEAD,
+    words: bool = True,
     deterministic: bool = False,
     seed: int = 0,
     overwrite: bool = False,
@@ -109,7 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     chunk.add_arguments(parser)
     finetune.add_arguments(parser)
-    train_head.add_choice(parser)
+    train_head.add_choice(parser, words=True)
     cli.add_engine(parser)
     cli.add_overwrite(parser)
     parser.set_defaults(function=run_pipeline, describe=evaluate.describe)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hierdoc import cli
 from hierdoc.errors import HierdocError
+from hierdoc.heads import DEFAULT_HEAD, check_head
 from hierdoc.learning.seeds import check_seed
 from hierdoc.progress import say
 from hierdoc.sequences.grouping import INPUTS, inputs_size
@@ -23,7 +24,7 @@ from hierdoc.stages.finished import FinishedStage, read_stage
 
 def train_sequence_head(
     run: str | PathLike[str],
-    head: str = "lstm",
+    head: str = DEFAULT_HEAD,
     inputs: str = "vectors",
     words: bool = False,
     epochs: int = 50,
@@ -55,8 +56,6 @@ def train_sequence_head(
         HierdocError: a stage is missing or does not fit the others; there is no dev document; an argument is out of range.
         HierdocFailure: the loss became infinite.
     """
-    from hierdoc.heads import check_head
-
     check_head(head)
     check_seed(seed)
     check_arguments(inputs, epochs, learning_rate, input_dropout)
@@ -176,22 +175,25 @@ def build_parser() -> argparse.ArgumentParser:
         "python -m hierdoc.train_head runs/complaints --head lstm",
     )
     parser.add_argument("run", metavar="RUN", help="the run directory")
-    add_choice(parser)
+    add_choice(parser, words=False)
     add_arguments(parser)
     parser.set_defaults(function=train_sequence_head, describe=describe)
     return parser
 
 
-def add_choice(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of which head, and whether with words (`run` shares them)."""
-    parser.add_argument("--head", default="lstm", metavar="NAME", help="which head")
-    add_words(parser)
+def add_choice(parser: argparse.ArgumentParser, words: bool) -> None:
+    """Add the arguments of which head, and whether with words (`run` shares them), which is the default if `words`."""
+    parser.add_argument("--head", default=DEFAULT_HEAD, metavar="NAME", help="which head")
+    add_words(parser, words)
 
 
-def add_words(parser: argparse.ArgumentParser) -> None:
+def add_words(parser: argparse.ArgumentParser, words: bool) -> None:
     """Add the argument that joins a head with words."""
     parser.add_argument(
-        "--words", action="store_true", help="join it with a linear SVM on TF-IDF of the whole documents' words"
+        "--words",
+        action=argparse.BooleanOptionalAction,
+        default=words,
+        help="join it with a linear SVM on TF-IDF of the whole documents' words",
     )
 
 

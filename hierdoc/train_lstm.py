@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
         "python -m hierdoc.train_lstm runs/complaints",
     )
     parser.add_argument("run", metavar="RUN", help="the run directory")
-    add_words(parser)
+    add_words(parser, words=False)
     add_arguments(parser)
     parser.set_defaults(function=train_lstm_head, describe=describe)
     return parser

@@ -81,6 +81,6 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_csv: Path, tiny_enco
     run = tmp_path_factory.mktemp("runs") / "tiny"
     run_pipeline(
         tiny_csv, run, id_column="id", split_column="split", encoder=tiny_encoder, chunk_size=10, epochs=1,
-        learning_rate=1e-2, precision="float32",
+        learning_rate=1e-2, precision="float32", head="lstm", words=False,
     )  # fmt: skip
     return run

@@ -96,7 +96,7 @@ def test_without_a_name_the_head_that_is_there_is_meant_and_of_several_one_must_
     run: Path, capsys: pytest.CaptureFixture[str]
 ):
     data = pd.DataFrame({"id": ["a", "b"], "text": ["the cat sat", "a dog ran"]})
-    with pytest.raises(HierdocError, match="heads/lstm"):
+    with pytest.raises(HierdocError, match="heads/mean_pool.*python -m hierdoc.train_head .* --head mean_pool"):
         predict_documents(run, data)
     train_sequence_head(run, "mean_pool", epochs=1)
     assert evaluate_head(run).path == run / "evaluate/mean_pool"
@@ -126,5 +126,17 @@ def test_run_trains_the_head_that_was_asked_for_and_overwrite_removes_it(
     with pytest.raises(HierdocError, match="`head` must be one of attention"):
         run_pipeline(tiny_csv, tmp_path / "run", head="tree", overwrite=True, **asked)
     assert head.path.exists()
-    run_pipeline(tiny_csv, tmp_path / "run", head="attention", overwrite=True, **asked)
+    run_pipeline(tiny_csv, tmp_path / "run", head="attention", words=False, overwrite=True, **asked)
     assert not read_stage(tmp_path / "run", "heads/attention").parameters["words"]
+
+
+def test_run_trains_the_mean_of_the_vectors_joined_with_words_unless_told_otherwise(
+    tiny_csv: Path, tiny_encoder: str, tmp_path: Path
+):
+    run_pipeline(
+        tiny_csv, tmp_path / "run", id_column="id", encoder=tiny_encoder, chunk_size=8, epochs=1, split_column="split"
+    )
+    head = read_stage(tmp_path / "run", "heads/mean_pool")
+    assert head.parameters["words"] and head.parameters["inputs"] == "vectors"
+    exported = export_run(tmp_path / "run", tmp_path / "exported")
+    assert {"head.onnx", "words.parquet"} <= {path.name for path in exported.iterdir()}

@@ -117,6 +117,8 @@ class Bench:
             encoder=self.dataset.encoder,
             chunk_size=self.dataset.chunk_size,
             max_chunks=wanted.max_chunks,
+            head="lstm",
+            words=False,
             **self.dataset.hierdoc,
         )
         return run

@@ -67,7 +67,7 @@ def main() -> None:
                 writer = csv.writer(file)
                 writer.writerow(["text", "label"])
                 writer.writerows([made_up(words, rng, 5), f"class {number % 3}"] for number in range(num))
-        run_pipeline(data, run, epochs=0)
+        run_pipeline(data, run, epochs=0, head="lstm", words=False)
         texts = json.dumps({num: [made_up(words, rng, num) for _ in range(CALLS + 1)] for num in WARM})
         for _ in range(PROCESSES):
             started = time.perf_counter()

@@ -28,6 +28,9 @@ HEADS = {
 }
 
 
+DEFAULT_HEAD = "mean_pool"  # what dev liked best of all, with words, in experiments/013-which-head
+
+
 def check_head(head: str) -> None:
     """Check the name of a head.
 
@@ -39,7 +42,7 @@ def check_head(head: str) -> None:
 
 
 def find_head(run: str | PathLike[str], head: str | None = None) -> str:
-    """Return the name of a run's trained head: the one that is asked for, or else the one there is ("lstm" where there is none yet).
+    """Return the name of a run's trained head: the one that is asked for, or else the one there is (or `DEFAULT_HEAD`).
 
     Raises:
         HierdocError: there is no head of that name; or none was named, and `run` has several.
@@ -50,4 +53,4 @@ def find_head(run: str | PathLike[str], head: str | None = None) -> str:
     trained = [name for name in sorted(HEADS) if is_finished(run, f"heads/{name}")]
     if len(trained) > 1:
         raise HierdocError(f"{Path(run) / 'heads'}: has {', '.join(trained)}; say by `head` which one")
-    return trained[0] if trained else "lstm"
+    return trained[0] if trained else DEFAULT_HEAD
