@@ -2,8 +2,8 @@
 
     python experiments/ensemble.py experiments/016-newsgroups --runs build/runs OUT.json [--together lstm,mean_pool,attention]
 
-Needs the run directories of a finished experiment. Of each arm with more than one seed, and of the arms `--together` with each
-other seed by seed, the test documents' probabilities are averaged. Beside their accuracy stands the mean accuracy of those
+Needs the run directories of a finished experiment. The test documents' probabilities of each arm's seeds are averaged; or, with
+`--together`, those of several arms, seed by seed. Beside their accuracy stands the mean accuracy of those
 averaged, and the difference, on the same documents, with its 95 % interval (bootstrap over documents).
 """
 
@@ -22,25 +22,32 @@ from hierdoc.comparison.runs import answerer, arm_directory
 from hierdoc.evaluation.significance import bootstrap_mean
 from hierdoc.stages import files
 
+FACTS = ["doc_id", "label", "true_label"]
 
-def said(runs: Path, experiment: Experiment, dataset: Dataset, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (the probabilities (B, C) of all folds' test documents, the column that is right, -1 for none)."""
+
+def said(runs: Path, experiment: Experiment, dataset: Dataset, arm: Arm, seed: int) -> tuple[np.ndarray, pa.Table]:
+    """Return (the probabilities (B, C) of all folds' test documents; doc_id, label and true_label of these, by their own order)."""
     parts = []
     for split in dataset.splits:
         run = arm_directory(runs, experiment, dataset, arm, seed, split)
         parts.append(pq.read_table(run / "evaluate" / answerer(arm) / "predictions.parquet"))
     names = [name for name in parts[0].column_names if name.startswith("probability:")]
-    table = pa.concat_tables([part.select(["true_label", *names]) for part in parts])
-    labels = [name.removeprefix("probability:") for name in names]
-    truth = np.asarray([labels.index(label) if label in labels else -1 for label in table["true_label"].to_pylist()])
-    return np.stack([table[name].to_numpy() for name in names], axis=1), truth
+    table = pa.concat_tables([part.select([*FACTS, *names]) for part in parts])
+    probs = np.stack([table[name].to_numpy() for name in names], axis=1)
+    if np.isnan(probs).any():
+        raise SystemExit(f"{arm.name}: has no probabilities to be averaged")
+    return probs, table
 
 
-def case(answers: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, object]:
+def case(answers: Sequence[tuple[np.ndarray, pa.Table]]) -> dict[str, object]:
     """Return how right the average of several answers is, and how right they are by themselves."""
-    truth = answers[0][1]
-    hits = np.stack([probs.argmax(axis=1) == truth for probs, _ in answers])
-    averaged = np.mean([probs for probs, _ in answers], axis=0).argmax(axis=1) == truth
+    table = answers[0][1]
+    if any(not other["doc_id"].equals(table["doc_id"]) for _, other in answers):
+        raise SystemExit("the arms have not answered for the same documents")
+    truth = table["true_label"].to_numpy()
+    hits = np.stack([other["label"].to_numpy() == truth for _, other in answers])
+    labels = [name.removeprefix("probability:") for name in table.column_names if name not in FACTS]
+    averaged = np.asarray(labels, object)[np.mean([probs for probs, _ in answers], axis=0).argmax(axis=1)] == truth
     found = bootstrap_mean(averaged.astype(float) - hits.mean(axis=0))
     return {
         "averaged": len(answers),
@@ -66,10 +73,12 @@ def main() -> None:
         by_arm = {
             arm.name: [said(arguments.runs, experiment, dataset, arm, seed) for seed in arm.seeds(dataset)]
             for arm in experiment.arms
-            if not arm.reads_words_only or arm.name in together
+            if (not arm.reads_words_only and not together) or arm.name in together
         }
+        if unknown := set(together) - set(by_arm):
+            raise SystemExit(f"there is no arm {min(unknown)!r}")
         for name, answers in by_arm.items():
-            if len(answers) > 1:
+            if len(answers) > 1 and not together:
                 cases[f"{dataset.name}, {name}, all seeds"] = case(answers)
         for number, seed in enumerate(dataset.seeds if together else ()):
             chosen = [by_arm[name][min(number, len(by_arm[name]) - 1)] for name in together]

@@ -28,15 +28,16 @@ if TYPE_CHECKING:
 
 CLASS_WEIGHTS = ("none", "balanced")
 WIDE_ENCODER = 768  # from this hidden size on, BERT's own learning rate; smaller encoders learn faster
-RANGES = (  # of arguments: what is not None must be so
-    ("epochs", lambda number: number >= 0, "at least 0"),
-    ("learning_rate", lambda rate: 0 < rate < 1, "between 0 and 1"),
-    ("layer_decay", lambda share: 0 < share <= 1, "above 0 and at most 1"),
-    ("chunks_per_document", lambda number: number >= 1, "at least 1"),
-    ("gradient_accumulation", lambda number: number >= 1, "at least 1"),
-    ("max_grad_norm", lambda norm: 0 < norm < float("inf"), "above 0 and finite"),
-    ("class_weight", lambda name: name in CLASS_WEIGHTS, f"one of {', '.join(CLASS_WEIGHTS)}"),
+RANGES = (  # of arguments: what kind they are, and what they must be; None is what its default makes it
+    ("epochs", int, lambda number: number >= 0, "at least 0"),
+    ("learning_rate", (int, float), lambda rate: 0 < rate < 1, "between 0 and 1"),
+    ("layer_decay", (int, float), lambda share: 0 < share <= 1, "above 0 and at most 1"),
+    ("chunks_per_document", int, lambda number: number >= 1, "at least 1"),
+    ("gradient_accumulation", int, lambda number: number >= 1, "at least 1"),
+    ("max_grad_norm", (int, float), lambda norm: 0 < norm < float("inf"), "above 0 and finite"),
+    ("class_weight", str, lambda name: name in CLASS_WEIGHTS, f"one of {', '.join(CLASS_WEIGHTS)}"),
 )
+EARLIER = {"layer_decay": 1.0}  # what trainings did before there were these parameters
 OF_STEPS = (  # what has no effect where no step is taken
     "learning_rate",
     "layer_decay",
@@ -76,7 +77,7 @@ def finetune_encoder(
             scikit-learn's logistic regression on all training chunks.
         learning_rate: the peak; by default 2e-5 for encoders of hidden size 768 and more, 5e-5 for smaller ones.
         layer_decay: the softmax learns at the full rate, the encoder's last layer at this share of it, each layer before at this
-            share of the next one's, and the embeddings at that of the first layer's (Howard and Ruder 2018; Sun et al. 2019).
+            share of the next one's, and the embeddings at this share of the first layer's (Howard and Ruder 2018; Sun et al. 2019).
         precision: auto, float32 or bfloat16 (where the CPU has it; auto takes it then).
         freeze_embeddings: leave the embeddings as they are.
         trainable_layers: train the last so many layers (and the softmax) only. What the others make of the chunks, without
@@ -113,7 +114,7 @@ def finetune_encoder(
     check_trainable_layers(trainable_layers, source.config["num_hidden_layers"])
     if learning_rate is None:
         parameters["learning_rate"] = 2e-5 if source.config["hidden_size"] >= WIDE_ENCODER else 5e-5
-    stage = store.begin(run, "finetune", parameters, {"chunk": chunk}, overwrite)
+    stage = store.begin(run, "finetune", parameters, {"chunk": chunk}, overwrite, EARLIER)
     if isinstance(stage, FinishedStage):
         return stage
     from hierdoc.encoders.compat import deterministic_ops
@@ -156,9 +157,12 @@ def check_arguments(**arguments: Any) -> dict[str, Any]:
     if unknown := arguments.keys() - of_training:
         raise TypeError(f"finetune_encoder has no argument {min(unknown)!r}")
     given = {**of_training, **arguments}
-    for name, is_in_range, wanted in RANGES:
-        if given[name] is not None and not is_in_range(given[name]):
-            raise HierdocError(f"`{name}` must be {wanted}, but is {given[name]!r} instead")
+    for name, kind, is_in_range, wanted in RANGES:
+        value = given[name]
+        if value is None and of_training[name] is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, kind) or not is_in_range(value):
+            raise HierdocError(f"`{name}` must be {wanted}, but is {value!r} instead")
     if given["epochs"] == 0 and (useless := [name for name in OF_STEPS if given[name] != of_training[name]]):
         raise HierdocError(
             f"`{useless[0]}` has no effect with `epochs` 0, which keeps the encoder as it is; leave it out"

@@ -8,9 +8,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
 
 from hierdoc import chunk, cli, embed, evaluate, finetune, train_head
 from hierdoc.corpus.sources import Data
+from hierdoc.encoders.bert import check_trainable_layers
+from hierdoc.encoders.pretrained import find_encoder
 from hierdoc.engines import resolve_engine
 from hierdoc.errors import HierdocError
 from hierdoc.heads import DEFAULT_HEAD, check_head
@@ -79,13 +82,17 @@ def run_pipeline(
         "seed": seed,
     }
     finetune.check_arguments(**training)
+    check_trainable_layers(trainable_layers, find_encoder(encoder).config["num_hidden_layers"])
     say(f"{run}: 1/5 chunk")
     chunk.chunk_documents(
         data, run, text_column, label_column, id_column, labels_file, format, encoding, split, split_column, encoder,
         chunk_size, overlap, max_chunks, respect_sentences, seed, overwrite,
     )  # fmt: skip
     if overwrite:  # so that the same call without it goes on, wherever this one is stopped from here on
-        for name in ("finetune", "embed", f"heads/{head}", f"evaluate/{head}"):
+        made = [
+            path.relative_to(run) for room in ("heads", "evaluate") for path in sorted(Path(run, room).glob("[!.]*"))
+        ]
+        for name in ("finetune", "embed", "tune", *map(str, made)):
             store.discard(run, name)
     splits = read_stage(run, "chunk").details["documents_by_split"]
     if missing := [split for split in ("train", "dev", "test") if split not in splits]:

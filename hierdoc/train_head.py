@@ -21,6 +21,8 @@ from hierdoc.sequences.reading import read_documents, read_split, read_texts
 from hierdoc.stages import store
 from hierdoc.stages.finished import FinishedStage, read_stage
 
+EARLIER = {"inputs": "vectors", "words": False}  # what trainings did before there were these parameters
+
 
 def train_sequence_head(
     run: str | PathLike[str],
@@ -71,7 +73,7 @@ def train_sequence_head(
         "deterministic": deterministic,
         "seed": seed,
     }
-    stage = store.begin(run, f"heads/{head}", parameters, parents, overwrite)
+    stage = store.begin(run, f"heads/{head}", parameters, parents, overwrite, EARLIER)
     if isinstance(stage, FinishedStage):
         return stage
     train = read_split(chunk, parents["embed"], "train", inputs, stage.path / store.SCRATCH)

@@ -16,11 +16,11 @@ from typing import Any
 from hierdoc import cli
 from hierdoc.errors import HierdocError
 from hierdoc.learning.seeds import check_seed
-from hierdoc.progress import say
+from hierdoc.progress import say, warn
 from hierdoc.sequences.grouping import inputs_size
 from hierdoc.sequences.reading import read_split
 from hierdoc.stages import files, store
-from hierdoc.stages.finished import FinishedStage
+from hierdoc.stages.finished import FinishedStage, is_finished
 from hierdoc.train_head import check_arguments, stages_for_heads
 
 TRIALS = "trials.json"
@@ -78,7 +78,7 @@ def tune_heads(
     from hierdoc.learning.checkpoints import Checkpoints
     from hierdoc.learning.head import train_head
     from hierdoc.learning.history import History
-    from hierdoc.learning.search import Tried, search
+    from hierdoc.learning.search import READINGS, Tried, search
 
     chunk, embed = parents["chunk"], parents["embed"]
     train = read_split(chunk, embed, "train", inputs, stage.path / store.SCRATCH)
@@ -95,20 +95,31 @@ def tune_heads(
             train, dev, dim, num_classes, {**fixed, **drawn}, history, Checkpoints(folder, stage.note_time)
         )
         found = history.epochs[best_epoch - 1]
-        return {name: found[name] for name in ("dev_accuracy", "dev_loss")} | {"epochs": len(history.epochs)}
+        return {name: found[name] for name in READINGS} | {"epochs": len(history.epochs)}
 
     def keep(done: list[Tried]) -> None:
         shutil.rmtree(stage.path / f"trial-{len(done)}")
         files.write_json(stage.path / TRIALS, {"trials": done})
+        stage.note_time()
 
     with deterministic_ops(deterministic):
         best = search(names, trials, seed, _tried_before(stage.path), measure, keep)
     return stage.finish(best)
 
 
-def _tried_before(folder: Path) -> list[dict[str, Any]]:
+def _tried_before(folder: Path) -> list[Any]:
+    """Return what an interrupted search has kept; what can't be read is told of, and the search begins anew."""
     path = folder / TRIALS
-    return files.read_object(path)["trials"] if path.exists() else []
+    if not path.exists():
+        return []
+    try:
+        found = files.read_object(path).get("trials")
+        if not isinstance(found, list):
+            raise HierdocError(f"{path}: must hold `trials`, but does not")
+        return found
+    except HierdocError as error:
+        warn(f"{error}; the search begins anew")
+        return []
 
 
 def _flags(arguments: Mapping[str, Any]) -> str:
@@ -145,6 +156,8 @@ def describe(stage: FinishedStage) -> str:
     made_by |= {name: given[name] for name in ("inputs", "epochs", "seed")}
     command = f"python -m hierdoc.train_head {shlex.quote(str(stage.path.parent))} {_flags(made_by)}"
     command += " --deterministic" if given["deterministic"] else ""
+    if is_finished(stage.path.parent, f"heads/{found['head']}"):
+        command += " --overwrite"
     return f"{stage.path}: dev accuracy {found['dev_accuracy']:.4f}, the best of {given['trials']} trials\n{command}"
 
 

@@ -9,6 +9,7 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ from hierdoc import (
 from hierdoc import run as run_command
 from hierdoc.evaluation.baselines import BASELINES, Answers, Material
 from hierdoc.stages import files
-from hierdoc.stages.finished import MANIFEST, TIMINGS, read_stage
+from hierdoc.stages.finished import MANIFEST, TIMINGS, FinishedStage, fingerprint_of, read_stage
 
 
 def stage_files(run: Path) -> dict[str, bytes]:
@@ -437,7 +438,7 @@ def test_a_wrong_argument_leaves_finished_training_as_it_was_even_with_overwrite
 @pytest.mark.parametrize(
     "arguments",
     [{"epochs": -1}, {"learning_rate": 2.0}, {"precision": "float16"}, {"class_weight": "balancd"}, {"chunks_per_document": 0},
-     {"gradient_accumulation": 0}, {"max_grad_norm": 0.0}, {"layer_decay": 0.0}],
+     {"gradient_accumulation": 0}, {"max_grad_norm": 0.0}, {"layer_decay": 0.0}, {"trainable_layers": 99}],
 )  # fmt: skip
 def test_what_is_wrong_for_a_later_stage_is_told_before_run_makes_the_first_again(
     arguments: dict, tiny_run: Path, tiny_csv: Path, tiny_encoder: str, tmp_path: Path
@@ -537,6 +538,11 @@ def test_balanced_weights_follow_the_chunks_that_are_drawn(
         ({"gradient_accumulation": 0}, "`gradient_accumulation` must be at least 1, but is 0 instead"),
         ({"max_grad_norm": -1.0}, "`max_grad_norm` must be above 0 and finite, but is -1.0 instead"),
         ({"layer_decay": 1.5}, "`layer_decay` must be above 0 and at most 1, but is 1.5 instead"),
+        ({"layer_decay": None}, "`layer_decay` must be above 0 and at most 1, but is None instead"),
+        ({"layer_decay": "0.8"}, "`layer_decay` must be above 0 and at most 1, but is '0.8' instead"),
+        ({"epochs": 1.5}, "`epochs` must be at least 0, but is 1.5 instead"),
+        ({"epochs": True}, "`epochs` must be at least 0, but is True instead"),
+        ({"class_weight": None}, "`class_weight` must be one of none, balanced, but is None instead"),
         ({"layer_decay": 0}, "`layer_decay` must be above 0 and at most 1, but is 0 instead"),
         ({"max_grad_norm": float("nan")}, "`max_grad_norm` must be above 0 and finite, but is nan instead"),
     ],
@@ -548,6 +554,30 @@ def test_finetune_names_the_argument_that_is_out_of_range(
     with pytest.raises(HierdocError) as error:
         finetune_encoder(tmp_path, **arguments)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "added"),
+    [
+        ("finetune", lambda run, **given: finetune_encoder(run, epochs=1, learning_rate=1e-2, precision="float32", **given), {"layer_decay": 0.5}),
+        ("heads/lstm", lambda run, **given: train_lstm_head(run, **given), {"words": True}),
+    ],
+)  # fmt: skip
+def test_a_stage_of_before_a_parameter_is_finished_with_what_is_now_its_default(
+    tiny_run: Path, tmp_path: Path, name: str, train: Callable[..., FinishedStage], added: dict
+):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    manifest = json.loads((run / name / MANIFEST).read_text())
+    for parameter in added:
+        del manifest["parameters"][parameter]
+    manifest["fingerprint"] = fingerprint_of(
+        {k: v for k, v in manifest.items() if k not in ("fingerprint", "versions")}
+    )
+    (run / name / MANIFEST).write_text(json.dumps(manifest))
+    assert train(run).fingerprint == manifest["fingerprint"]
+    with pytest.raises(HierdocError, match=f"already finished with `{next(iter(added))}`"):
+        train(run, **added)
 
 
 def test_each_layer_learns_at_its_share_of_the_next_ones_rate(tiny_run: Path, tmp_path: Path):

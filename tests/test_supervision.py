@@ -42,7 +42,7 @@ def half_frozen_run(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.mark.parametrize(
-    "way", ["plain", "smoothing", "agreement", "distillation", "average_of_weights", "pool_mean", "pool_max", "pool_attention"]
+    "way", ["plain", "plain_4", "smoothing", "agreement", "distillation", "average_of_weights", "pool_mean", "pool_max", "pool_attention"]
 )  # fmt: skip
 def test_each_way_answers_for_every_document(supervision: Any, half_frozen_run: Path, way: str):
     num = len(read_stage(half_frozen_run, "chunk").details["labels"])

@@ -12,8 +12,8 @@ import pytest
 
 from hierdoc import HierdocError, evaluate_head, export_run, predict_documents, run_pipeline, train_sequence_head
 from hierdoc.doctor import examine
-from hierdoc.heads import HEADS
-from hierdoc.stages.finished import read_stage
+from hierdoc.heads import HEADS, find_head
+from hierdoc.stages.finished import is_finished, read_stage
 
 
 @pytest.fixture()
@@ -126,8 +126,13 @@ def test_run_trains_the_head_that_was_asked_for_and_overwrite_removes_it(
     with pytest.raises(HierdocError, match="`head` must be one of attention"):
         run_pipeline(tiny_csv, tmp_path / "run", head="tree", overwrite=True, **asked)
     assert head.path.exists()
+    train_sequence_head(tmp_path / "run", "gru", epochs=1)
+    evaluate_head(tmp_path / "run", "gru", split="dev")
     run_pipeline(tiny_csv, tmp_path / "run", head="attention", words=False, overwrite=True, **asked)
     assert not read_stage(tmp_path / "run", "heads/attention").parameters["words"]
+    for stale in ("heads/gru", "evaluate/gru-dev"):
+        assert not is_finished(tmp_path / "run", stale)
+    assert find_head(tmp_path / "run") == "attention"
 
 
 def test_run_trains_the_mean_of_the_vectors_joined_with_words_unless_told_otherwise(

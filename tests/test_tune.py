@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hierdoc import HierdocError, train_sequence_head, tune, tune_heads
+from hierdoc import HierdocError, train_head, train_sequence_head, tune, tune_heads
 from hierdoc.learning import search
 from hierdoc.stages import files
+from hierdoc.stages.finished import TIMINGS
 
 
 def tuned(tiny_run: Path, place: Path, **arguments: Any) -> Path:
@@ -46,6 +49,15 @@ def test_every_trial_is_kept_and_the_best_on_dev_is_named_with_the_command_that_
         f"--input-dropout {best['input_dropout']} --inputs vectors --epochs 2 --seed 3"
     )
     assert not list((run / "tune").glob("trial-*"))
+    for further in ([], ["--overwrite"]):  # the second time because the first has made such a head
+        assert tune.main(command) == 0
+        words = shlex.split(capsys.readouterr().out.splitlines()[1])
+        assert (
+            words[:3] == ["python", "-m", "hierdoc.train_head"]
+            and words[3:][len(words[3:]) - len(further) :] == further
+        )
+        assert train_head.main(words[3:]) == 0
+        capsys.readouterr()
 
 
 def test_the_head_that_is_made_of_the_best_trial_answers_as_the_trial_did(tiny_run: Path, tmp_path: Path):
@@ -77,8 +89,47 @@ def test_a_search_that_goes_on_comes_to_the_same_trials(
     capsys.readouterr()
     stage = tuned(tiny_run, tmp_path / "run")
     assert (stage / tune.TRIALS).read_bytes() == (whole / tune.TRIALS).read_bytes()
+    assert files.read_object(stage / TIMINGS)["num_processes"] == 1 + bool(after)
     again = [line.split(":")[0] for line in capsys.readouterr().err.splitlines() if line.startswith("trial ")]
     assert again == [f"trial {number}/4" for number in range(after + 1, 5)]  # earlier ones are not trained again
+
+
+@pytest.mark.parametrize(
+    ("kept", "trained"),
+    [
+        ("not JSON", 4),
+        ("{}", 4),
+        ('{"trials": [{"head": "lstm"}]}', 4),
+        (lambda trials: [trials[0], {**trials[1], "learning_rate": 0.5}], 3),
+        (lambda trials: [trials[0], {**trials[1], "dev_accuracy": None}], 3),
+    ],
+)
+def test_what_an_interrupted_search_has_kept_is_not_believed_where_it_is_not_what_is_drawn(
+    tiny_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    kept: Any,
+    trained: int,
+):
+    whole = tuned(tiny_run, tmp_path / "whole")
+    plain = tune.shutil.rmtree
+
+    def stop(path: Path) -> None:
+        if path.name == "trial-3":
+            raise KeyboardInterrupt
+        plain(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tune.shutil, "rmtree", stop)
+        with pytest.raises(KeyboardInterrupt):
+            tuned(tiny_run, tmp_path / "run")
+    path = tmp_path / "run/tune" / tune.TRIALS
+    path.write_text(kept if isinstance(kept, str) else json.dumps({"trials": kept(trials_of(path.parent))}))
+    capsys.readouterr()
+    stage = tuned(tiny_run, tmp_path / "run")
+    assert trials_of(stage) == trials_of(whole)
+    assert sum(line.startswith("trial ") for line in capsys.readouterr().err.splitlines()) == trained
 
 
 def test_what_dev_finds_out_decides_what_is_tried_next():

@@ -1,8 +1,9 @@
 """Ways to train an encoder on chunks of which only the document's label is known: the own code of config.yaml's arms.
 
-All ways train the same layers from the same pretrained weights, with the run's finetune parameters, as long; what the frozen
-layers make of the training chunks is computed once for all of them. The epoch that is best on dev documents is kept. What
-takes long is kept beside the run and gone on with after an interruption.
+All ways train the same layers from the same pretrained weights, with the run's finetune parameters: precision, epochs, learning_rate,
+layer_decay and trainable_layers. The `pool_` ways see at most four chunks of a document in an epoch, as `plain_4` does; the others all. What the
+frozen layers make of the training chunks is computed once for all of them, and counted for none. The epoch that is best on dev
+documents is kept. What takes long is kept beside the run and gone on with after an interruption, without which seconds are counted.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from hierdoc.engines.encoding import encode_chunks
 from hierdoc.engines.precision import in_precision
 from hierdoc.engines.tensorflow import build_engine
 from hierdoc.engines.token_batches import bucket_lengths, pad_tokens, padded_lengths
+from hierdoc.errors import HierdocError
 from hierdoc.evaluation.baselines import Answers, Material, average, mean_logistic
 from hierdoc.learning import loop
 from hierdoc.learning.checkpoints import Checkpoints
@@ -58,9 +60,7 @@ def answer(run: Path, split: str, seed: int, way: str, read: str) -> Answers:
     """
     task = Task(run, seed, way, *(read_stage(run, name) for name in ("chunk", "finetune", "embed")))
     if not (task.place / "encoded.npz").exists():
-        started = time.monotonic()
         _train_and_encode(task)
-        files.write_json(task.place / TIMINGS, {"seconds": round(time.monotonic() - started, 3)})
     seconds = files.read_object(task.place / TIMINGS)["seconds"]
     encoded = {name: task.encoded(name) for name in ("train", "dev", split)}
     if read == "pool":
@@ -157,6 +157,7 @@ CHUNK_WAYS: dict[str, Callable[[Task, TrainingChunks], tuple[np.ndarray, np.ndar
     "agreement": _agreement,
     "distillation": _distillation,
     "average_of_weights": _plain,
+    "plain_4": _plain,
 }
 # These take the loss of a document: of the mean or the maximum of its chunks' logits (multiple-instance learning), or of the logits
 # of the mean of its vectors, weighed by attention (Ilse et al. 2018, without the gate).
@@ -173,6 +174,7 @@ def _said_before(task: Task, train: TrainingChunks) -> tuple[np.ndarray, np.ndar
 
 def _train_and_encode(task: Task) -> None:
     """Train the encoder in the task's way and write what it makes of every split, with the head, as encoded.npz."""
+    started = time.monotonic()
     source = find_encoder(task.chunk.details["encoder"])
     parameters, chunk_size = task.finetune.parameters, task.chunk.parameters["chunk_size"]
     chunks = {split: read_chunks(task.chunk, split) for split in SPLITS}
@@ -190,6 +192,7 @@ def _train_and_encode(task: Task) -> None:
     for split, of_split in chunks.items():
         with bar(f"embed {split}", "chunks", len(of_split.rows)) as progress:
             kept[f"{split}_vectors"] = encode_chunks(engine, of_split.rows, progress)
+    files.write_json(task.place / TIMINGS, {"seconds": round(time.monotonic() - started, 3)})
     with files.atomic(task.place / "encoded.npz") as partial, partial.open("wb") as file:
         np.savez(file, **kept)
 
@@ -204,6 +207,17 @@ def _train(
 ) -> dict[str, np.ndarray]:
     """Train the encoder; return the arrays of the head on it."""
     tf = compat.load_tensorflow()
+    for name in ("chunks_per_document", "max_grad_norm", "freeze_embeddings"):
+        if parameters[name]:
+            raise HierdocError(f"`{name}` of finetune is not followed here")
+    if (
+        parameters["trainable_layers"] is None
+        or parameters["class_weight"] != "none"
+        or parameters["gradient_accumulation"] > 1
+    ):
+        raise HierdocError(
+            "`trainable_layers` of finetune must be given; `class_weight` and `gradient_accumulation` are not followed"
+        )
     layers, precision = parameters["trainable_layers"], parameters["precision"]
     num_frozen = encoder.config["num_hidden_layers"] - layers
     frozen = FrozenOutputs(task.shared / "frozen.bin", encoder, num_frozen, train.rows, precision, chunk_size)
@@ -231,7 +245,7 @@ def _train(
 
     else:
         targets, chunk_weights = CHUNK_WAYS[task.way](task, train)
-        per_document = parameters["chunks_per_document"]
+        per_document = MOST_CHUNKS if task.way == "plain_4" else None
         plans = [
             plan_epoch(train.document_of, train.lengths, chunk_size, per_document, task.seed, epoch)
             for epoch in range(parameters["epochs"])

@@ -2,8 +2,7 @@
 
     python experiments/benchmarks/predicting.py RUN DATA experiments/benchmarks/predicting.json [--head NAME] [--id-column id]
 
-RUN has a head that was trained with `--words`; DATA are documents that it can read (CSV, Parquet, …), of which the first 1,000
-are labelled. "hierdoc" is `python -m hierdoc.predict`, "words alone" its words' classifier (TF-IDF and a linear SVM) in a process that
+RUN has a head that was trained with `--words`; DATA is a Parquet file of documents, of which the first 1,000 are labelled. "hierdoc" is `python -m hierdoc.predict`, "words alone" its words' classifier (TF-IDF and a linear SVM) in a process that
 reads the same file. Each is also run on one document, which is what starting takes, and that is subtracted. Medians of several
 turns; the two alternate.
 """
@@ -25,6 +24,7 @@ import pandas as pd
 from hierdoc.heads import find_head
 from hierdoc.stages import files
 from hierdoc.stages.provenance import versions_and_commit
+from hierdoc.words.classifier import FILE as WORDS_FILE
 
 TURNS, NUM_DOCUMENTS = 3, 1000
 WORDS = """
@@ -57,7 +57,11 @@ def main() -> None:
     parser.add_argument("--id-column", default="id")
     arguments = parser.parse_args()
     head = find_head(arguments.run, arguments.head)
+    if not (arguments.run / "heads" / head / WORDS_FILE).exists():
+        raise SystemExit(f"{arguments.run}: the head {head} was not trained with words")
     documents = pd.read_parquet(arguments.data).head(NUM_DOCUMENTS)
+    if len(documents) < 2:
+        raise SystemExit(f"{arguments.data}: must have two documents at least")
     with tempfile.TemporaryDirectory() as name:
         folder, taken = Path(name), {}
         for num in (1, len(documents)):

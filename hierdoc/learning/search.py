@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ LEARNING_RATES = (3e-4, 3e-3)  # from the lowest to the highest, by their logari
 INPUT_DROPOUTS = (0.0, 0.25, 0.5)
 FIRST_TRIALS = 10  # are drawn at random; after them Optuna's sampler goes by what was found
 
+READINGS = ("dev_accuracy", "dev_loss")
 Tried = dict[str, Any]  # a trial: the arguments of train_head that were drawn, and how they answered on dev
 
 
@@ -44,7 +46,8 @@ def search(
         heads: names from `hierdoc.heads.HEADS`, in the order of which they are drawn by number.
         num_trials: in all.
         seed: of the drawing.
-        tried: the trials of an earlier call that did not come to its end.
+        tried: the trials of an earlier call that did not come to its end; from the first on that is not what is drawn, or has no
+            readings of dev, they are made anew.
         measure: called with a trial's number from 1 and its head, learning_rate and input_dropout; trains, and returns
             dev_accuracy and dev_loss, and what else is to be kept.
         keep: is given all trials so far after each of them.
@@ -62,8 +65,20 @@ def search(
             "learning_rate": trial.suggest_float("learning_rate", *LEARNING_RATES, log=True),
             "input_dropout": trial.suggest_categorical("input_dropout", list(INPUT_DROPOUTS)),
         }
-        done.append(tried[number - 1] if number <= len(tried) else {**drawn, **measure(number, drawn)})
-        study.tell(trial, done[-1]["dev_accuracy"])
-        if number > len(tried):
+        if number <= len(tried) and _is_of(tried[number - 1], drawn):
+            done.append(tried[number - 1])
+        else:
+            tried = tried[: number - 1]  # what follows was drawn by what this one found
+            done.append({**drawn, **measure(number, drawn)})
             keep(done)
+        study.tell(trial, done[-1]["dev_accuracy"])
     return max(done, key=lambda one: (one["dev_accuracy"], -one["dev_loss"]))
+
+
+def _is_of(kept: Any, drawn: Tried) -> bool:
+    """Return whether a kept trial is of these arguments and has been measured."""
+    return (
+        isinstance(kept, dict)
+        and all(kept.get(name) == value for name, value in drawn.items())
+        and all(isinstance(kept.get(name), float) and math.isfinite(kept[name]) for name in READINGS)
+    )

@@ -25,6 +25,7 @@ VERSIONS_OF = (
     "numpy",
     "pyarrow",
     "scikit-learn",
+    "optuna",
 )
 
 NOT_LOOKED_AT = (":(exclude)experiments/*/results/*", ":(exclude)experiments/*/report.*")

@@ -109,6 +109,7 @@ def begin(
     parameters: Mapping[str, Any],
     parents: Mapping[str, FinishedStage],
     overwrite: bool = False,
+    earlier: Mapping[str, Any] | None = None,
 ) -> OpenStage | FinishedStage:
     """Return the stage to write; or, when it is finished with the same parameters and parents, the finished stage.
 
@@ -118,6 +119,7 @@ def begin(
         parameters: all that decides the stage's content, as JSON values.
         parents: the finished stages that it is made from.
         overwrite: remove what is there and begin anew.
+        earlier: parameters that earlier versions did not have, with the values that do what those did.
 
     Raises:
         HierdocError: `run` is a file, or not Unicode; the stage is finished with other parameters or from other parents; the directory
@@ -135,13 +137,13 @@ def begin(
     if path.exists() and not ours and any(entry.suffix != PARTIAL for entry in path.iterdir()):
         raise HierdocError(f"{path}: holds files that are not of a stage; move them or choose another run directory")
     if not overwrite and (path / MANIFEST).exists():
-        return _finished_before(run, name, wanted, fingerprints)
+        return _finished_before(run, name, wanted, fingerprints, earlier or {})
     with contextlib.ExitStack() as until_handed_over:
         held = until_handed_over.enter_context(lock(path))
         if overwrite and ours:
             _remove(path)
         if (path / MANIFEST).exists():  # another process has finished it before the lock was free
-            return _finished_before(run, name, wanted, fingerprints)
+            return _finished_before(run, name, wanted, fingerprints, earlier or {})
         _keep_or_remove(path, started := _what_is_made(wanted, fingerprints))
         path.mkdir(parents=True, exist_ok=True)
         _remove_partials(path)
@@ -176,9 +178,11 @@ def _earlier_timings(path: Path) -> dict[str, Any]:
     return timings
 
 
-def _finished_before(run: Path, name: str, parameters: dict[str, Any], parents: dict[str, str]) -> FinishedStage:
+def _finished_before(
+    run: Path, name: str, parameters: dict[str, Any], parents: dict[str, str], earlier: Mapping[str, Any]
+) -> FinishedStage:
     finished = read_stage(run, name)
-    _check_same(finished, parameters, parents)
+    _check_same(finished, parameters, parents, earlier)
     _clear_up(finished.path)
     say(f"{finished.path}: already finished with these parameters; nothing to do")
     return finished
@@ -217,11 +221,14 @@ def _keep_or_remove(path: Path, started: dict[str, Any]) -> None:
     _remove(path)
 
 
-def _check_same(finished: FinishedStage, wanted: dict[str, Any], parents: dict[str, str]) -> None:
-    for key in sorted(wanted.keys() | finished.parameters.keys()):
-        if wanted.get(key) != finished.parameters.get(key):
+def _check_same(
+    finished: FinishedStage, wanted: dict[str, Any], parents: dict[str, str], earlier: Mapping[str, Any]
+) -> None:
+    found = {**earlier, **finished.parameters}
+    for key in sorted(wanted.keys() | found.keys()):
+        if wanted.get(key) != found.get(key):
             raise HierdocError(
-                f"{finished.path}: already finished with `{key}` {_short(finished.parameters.get(key))}, not "
+                f"{finished.path}: already finished with `{key}` {_short(found.get(key))}, not "
                 f"{_short(wanted.get(key))}; --overwrite makes it again"
             )
     for parent, fingerprint in parents.items():
