@@ -75,7 +75,8 @@ def evaluate_head(
     answers, started = baselines.Answers(probs.argmax(axis=1), probs), time.monotonic()
     beside = _beside(held_out.documents, texts, parents["chunk"], split, answers.label_ids)
     timings = {"beside_seconds": round(time.monotonic() - started, 3)}
-    return _write(stage, {"head": head, "split": split}, answers, texts, config["labels"], beside, timings)
+    about = {"head": head, "words": config["words"], "split": split}
+    return _write(stage, about, answers, texts, config["labels"], beside, timings)
 
 
 def _evaluate_baseline(run: str | PathLike[str], baseline: str, split: str, overwrite: bool) -> FinishedStage:

@@ -45,7 +45,8 @@ def preview(predictions: Any) -> str:
 
 def metrics_text(metrics: dict[str, Any]) -> str:
     """Return evaluate's tables: a head beside its baselines, or a baseline alone; per class; by number of chunks."""
-    answered = f"{metrics['head']} over the chunk vectors" if "head" in metrics else metrics["baseline"]
+    beside = ", and words" if metrics.get("words") else ""
+    answered = f"{metrics['head']} over the chunk vectors{beside}" if "head" in metrics else metrics["baseline"]
     names = {
         "document_accuracy": answered,
         "average_accuracy": "average of chunk probabilities",

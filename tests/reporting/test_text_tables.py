@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pyarrow as pa
+import pytest
 
 from hierdoc.reporting.tables import metrics_text, preview, text_table
 
@@ -82,6 +83,13 @@ def test_what_is_left_without_near_duplicates_is_said_where_there_are_any():
     assert "1 is a near-duplicate of a training document; accuracy without: none are left\n" in metrics_text(
         {**METRICS, "num_near_duplicates_of_train": 1}
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(False, "lstm over the chunk vectors  "), (True, "lstm over the chunk vectors, and words  ")]
+)
+def test_a_head_that_is_joined_with_words_says_so(words: bool, said: str):
+    assert said in metrics_text({**METRICS, "words": words})
 
 
 def test_precision_recall_and_f1_stand_under_their_names():
