@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from hierdoc import cli
 from hierdoc.errors import HierdocError
@@ -80,8 +81,6 @@ def train_sequence_head(
     dev = read_split(chunk, parents["embed"], "dev", inputs)
     say(f"{head}: {len(train)} documents of {len(train.documents.vectors)} chunks, {len(dev)} for dev")
     from hierdoc.encoders.compat import deterministic_ops
-    from hierdoc.engines import int8
-    from hierdoc.heads.document_probs import save_head
     from hierdoc.learning.checkpoints import Checkpoints
     from hierdoc.learning.head import train_head
     from hierdoc.learning.history import History
@@ -94,19 +93,8 @@ def train_sequence_head(
     trace = TrainingTrace(stage.path, run, "documents", labels, len(train))
     with deterministic_ops(deterministic):
         model, best_epoch, timings = train_head(train, dev, dim, len(labels), parameters, history, checkpoints, trace)
-    config = {
-        "head": head,
-        "inputs": inputs,
-        "words": words,
-        "dim": dim,
-        "labels": labels,
-        "encoder_fingerprint": parents["finetune"].fingerprint,
-        "encoding": {key: parents["embed"].details[key] for key in ("engine", "precision")},
-    }
-    save_head(stage.path, model, config)
-    if config["encoding"]["precision"] == "int8":  # a predictor needs the quantized encoder, too
-        for name in int8.FILES:
-            shutil.copyfile(parents["embed"].path / name, stage.path / name)
+    config = {"head": head, "inputs": inputs, "words": words, "dim": dim, "labels": labels}
+    _save(stage.path, model, config, parents)
     about = _join_words(stage.path, chunk, parents["embed"]) if words else {}
     found = {"best_epoch": best_epoch, **history.epochs[best_epoch - 1], "num_epochs": len(history.epochs), **about}
     return stage.finish(found, timings)
@@ -145,6 +133,19 @@ def check_arguments(
         raise HierdocError(f"`learning_rate` must be between 0 and 1, but is {learning_rate} instead")
     if not 0 <= input_dropout < 1:
         raise HierdocError(f"`input_dropout` must be from 0 to below 1, but is {input_dropout} instead")
+
+
+def _save(folder: Path, model: Any, config: dict[str, Any], parents: dict[str, FinishedStage]) -> None:
+    """Write into `folder` what a predictor needs of the head and the encoding that it reads."""
+    from hierdoc.engines import int8
+    from hierdoc.heads.document_probs import save_head
+
+    embed = parents["embed"]
+    encoding = {key: embed.details[key] for key in ("engine", "precision")}
+    save_head(folder, model, {**config, "encoder_fingerprint": parents["finetune"].fingerprint, "encoding": encoding})
+    if encoding["precision"] == "int8":  # a predictor needs the quantized encoder, too
+        for name in int8.FILES:
+            shutil.copyfile(embed.path / name, folder / name)
 
 
 def _join_words(folder: Path, chunk: FinishedStage, embed: FinishedStage) -> dict[str, float]:
