@@ -22,7 +22,7 @@ from hierdoc.chunking.windows import check_window
 from hierdoc.corpus.documents import Columns, Documents, read_documents
 from hierdoc.corpus.finding import find_sources
 from hierdoc.corpus.groups import groups_of_several
-from hierdoc.corpus.labels import check_labels, shown
+from hierdoc.corpus.labels import check_labels, label_set, separator_of, shown
 from hierdoc.corpus.sources import Data
 from hierdoc.corpus.split_documents import DecidedSplit, count_in_splits, split_documents
 from hierdoc.corpus.split_files import split_file_sha256
@@ -34,12 +34,16 @@ from hierdoc.progress import bar, warn
 from hierdoc.stages import store, tables
 from hierdoc.stages.finished import FinishedStage, is_finished
 
+EARLIER = {"label_separator": None}  # what was done before there were these parameters
+
 
 def chunk_documents(
     data: Data,
     run: str | PathLike[str],
     text_column: str = "text",
     label_column: str = "label",
+    multi_label: bool = False,
+    label_separator: str = "|",
     id_column: str | None = None,
     labels_file: str | PathLike[str] | None = None,
     format: str | None = None,
@@ -62,6 +66,8 @@ def chunk_documents(
         run: the run directory.
         text_column, label_column, id_column, split_column: the columns' names. Without an id column, rows are
             numbered from 1. With a split column, it decides; without any dev in it, 10 % of train becomes dev.
+        multi_label: documents have any number of labels: a CSV cell is cut at `label_separator`, JSONL and Parquet hold lists.
+        label_separator: what stands between labels in one cell, and in predictions as CSV.
         labels_file: a table with the columns of id (the path; "id" by default), label and split of a folder's files.
         format: csv, tsv, jsonl or parquet, of stdin (csv by default) and of files whose suffix names none.
         encoding: of all that is text.
@@ -80,6 +86,7 @@ def chunk_documents(
         HierdocFailure: the data changed while they were read.
     """
     check_seed(seed)
+    separator = separator_of(multi_label, label_separator)
     source_of_split = parse_split(split, split_column)
     source = find_encoder(encoder)
     check_window(chunk_size, overlap, max_chunks, source.config["max_position_embeddings"])
@@ -98,6 +105,7 @@ def chunk_documents(
     parameters = {
         **read,
         "columns": asdict(columns),
+        "label_separator": separator,
         "split": _split_parameter(source_of_split, split, split_column),
         "encoder_sha256": source.sha256,
         **windows,
@@ -105,16 +113,21 @@ def chunk_documents(
     }
     # What is wrong with the data is told before anything is removed.
     if not is_finished(run, "chunk") or overwrite:
-        documents = read_documents(sources, columns)
+        documents = read_documents(sources, columns, separator)
         sources.check_unchanged(read)
         decided, found = _split_and_check(documents, source_of_split, seed)
-    stage = store.begin(run, "chunk", parameters, {}, overwrite)
+    stage = store.begin(run, "chunk", parameters, {}, overwrite, EARLIER)
     if isinstance(stage, FinishedStage):
         return stage
     save_tokenizer(stage.path, source.vocab_path, source.lower_case)
     tokenizer = WordPieceTokenizer(source.vocab_path, source.lower_case)
     found |= _write_shards(stage, documents, decided, tokenizer, windows)
-    found |= {"lower_case": source.lower_case, "config": source.config, "encoder": source.name}
+    found |= {
+        "multi_label": multi_label,
+        "lower_case": source.lower_case,
+        "config": source.config,
+        "encoder": source.name,
+    }
     return stage.finish(found)
 
 
@@ -158,7 +171,7 @@ def _write_shards(
         zip(
             documents.doc_ids,
             documents.texts,
-            documents.labels,
+            map(label_set, documents.labels),
             decided.split_of,
             decided.near_duplicate_of_train,
             strict=True,
@@ -191,7 +204,7 @@ def _count(stage: store.OpenStage, documents: Documents, max_chunks: int | None)
     dropped: Counter[str] = Counter()
     for label, count in zip(documents.labels, num_dropped.tolist(), strict=True):
         if count:
-            dropped[label] += count
+            dropped.update(dict.fromkeys(label_set(label), count))
     if totals["empty"]:
         warn(f"{totals['empty']} documents have no text ({documents.num_null} null); each is kept as one empty chunk")
     if dropped:
@@ -233,6 +246,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="the run directory")
     parser.add_argument("--text-column", default="text", metavar="NAME", help="the column with the text")
     parser.add_argument("--label-column", default="label", metavar="NAME", help="the column with the class")
+    cli.add_labels(parser)
     parser.add_argument(
         "--id-column", metavar="NAME", help="the column with a unique id (without it: the row's number)"
     )

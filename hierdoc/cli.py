@@ -6,7 +6,7 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hierdoc.errors import HierdocError, HierdocFailure
@@ -75,6 +75,24 @@ DATA_HELP = (
     "CSV, TSV, JSONL or Parquet (also with .gz or .zst): one row is one document; "
     "or a folder or files of text: one file is; or - for stdin"
 )
+
+
+def reading(found: Mapping[str, Any], prefix: str) -> str:
+    """Return "<prefix> accuracy 0.9000" of figures, or where documents have any number of labels their micro-F1."""
+    measure = "accuracy" if f"{prefix}_accuracy" in found else "micro_f1"
+    return (
+        f"{prefix.replace('_', ' ')} {measure.replace('_', '-').replace('f1', 'F1')} {found[f'{prefix}_{measure}']:.4f}"
+    )
+
+
+def add_labels(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of documents that have several labels."""
+    parser.add_argument(
+        "--multi-label",
+        action="store_true",
+        help="a document has any number of labels: a|b in a cell, or a list in JSONL and Parquet",
+    )
+    parser.add_argument("--label-separator", default="|", metavar="TEXT", help="what stands between them in a cell")
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:

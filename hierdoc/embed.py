@@ -44,7 +44,8 @@ def embed_chunks(
     import pyarrow as pa
 
     from hierdoc.engines import ENGINES, resolve_engine, why
-    from hierdoc.objectives.classification import chunk_probs
+    from hierdoc.objectives import objective_of
+    from hierdoc.sequences.reading import has_label_lists
     from hierdoc.stages.weights import load_weights
 
     chunk, finetune = read_stage(run, "chunk"), read_stage(run, "finetune")
@@ -58,6 +59,7 @@ def embed_chunks(
     from hierdoc.engines.encoding import encode_chunks
 
     config, arrays = load_encoder(finetune.path)
+    objective = objective_of(has_label_lists(chunk))
     head, about = load_weights(finetune.path / "chunk_head.safetensors"), {}
     if precision == "int8":
         loaded, precision, about = _load_int8(stage.path, config, arrays, chunk, head)
@@ -85,7 +87,7 @@ def embed_chunks(
                 table["doc_id"].combine_chunks(),
                 table["chunk_index"].combine_chunks(),
                 tables.fixed_lists(vectors),
-                tables.fixed_lists(chunk_probs(vectors, head)),
+                tables.fixed_lists(objective.chunk_probs(vectors, head)),
             ]
             behind.do(write, shard, pa.Table.from_arrays(columns, schema=schema))
             num_encoded += len(rows)
@@ -114,8 +116,8 @@ def _load_int8(
 ) -> tuple[Any, str, dict[str, Any]]:
     """Return the int8 engine, made in `folder`, or another where int8 loses too much; the precision; and what was found."""
     from hierdoc.engines import ENGINES, int8, resolve_engine
-    from hierdoc.objectives.classification import chunk_probs
-    from hierdoc.sequences.reading import read_chunks
+    from hierdoc.objectives import objective_of
+    from hierdoc.sequences.reading import has_label_lists, read_chunks
 
     chunk_size = chunk.parameters["chunk_size"]
     train, dev = (read_chunks(chunk, split) for split in ("train", "dev"))
@@ -125,6 +127,7 @@ def _load_int8(
     say(f"embed: calibrating int8 on {len(rows)} training chunks")
     int8.quantize(config, arrays, rows, folder)
     engine = int8.load_int8_engine(folder, config["hidden_size"], chunk_size)
+    objective = objective_of(has_label_lists(chunk))
     float32 = ENGINES["openvino"](config, arrays, "float32", chunk_size)
     with bar("int8 on dev", "chunks", 2 * len(dev.rows)) as progress:
         found = int8.compare(
@@ -132,7 +135,7 @@ def _load_int8(
             float32,
             dev.rows,
             dev.label_ids,
-            lambda vectors: chunk_probs(vectors, head).argmax(axis=1),
+            lambda vectors: objective.answers(objective.chunk_probs(vectors, head)),
             progress,
         )
     about = {

@@ -43,7 +43,8 @@ def evaluate_head(
     majority_accuracy, num_documents, num_chunks, per_class, confusion_matrix (rows are true classes, in the order of
     `labels`) and accuracy_by_chunks. Documents of a class that train never saw are wrong for everyone. Where documents
     are near-duplicates of training documents, it also holds num_near_duplicates_of_train and, unless all are, document_,
-    average_ and tfidf_svm_accuracy_without_near_duplicates.
+    average_ and tfidf_svm_accuracy_without_near_duplicates. Of any number of labels it holds document_micro_f1 and all else
+    of `hierdoc.evaluation.multi_label`, and micro_f1 stands for accuracy in the other names.
 
     Args:
         run: a run directory with the stages up to the head; for a baseline of words the chunk stage is enough.
@@ -65,15 +66,16 @@ def evaluate_head(
     if isinstance(stage, FinishedStage):
         return stage
     from hierdoc.evaluation import baselines
-    from hierdoc.heads.document_probs import load_document_probs
+    from hierdoc.heads.document_probs import answers_of, load_document_probs
     from hierdoc.sequences.reading import read_split
 
     held_out = read_split(parents["chunk"], parents["embed"], split)
     texts = _held_out_texts(parents["chunk"], split)
     document_probs, config = load_document_probs(parents[f"heads/{head}"].path)
     probs = document_probs(held_out.documents, texts.texts)
-    answers, started = baselines.Answers(probs.argmax(axis=1), probs), time.monotonic()
-    beside = _beside(held_out.documents, texts, parents["chunk"], split, answers.label_ids)
+    answers = baselines.Answers(answers_of(parents[f"heads/{head}"].path, config)(probs), probs)
+    started = time.monotonic()
+    beside = _beside(parents, held_out.documents, texts, split, answers.label_ids)
     timings = {"beside_seconds": round(time.monotonic() - started, 3)}
     about = {"head": head, "words": config["words"], "split": split}
     return _write(stage, about, answers, texts, config["labels"], beside, timings)
@@ -184,10 +186,7 @@ def _write(
     beside: Mapping[str, Any] | None = None,
     timings: Mapping[str, float] | None = None,
 ) -> FinishedStage:
-    from hierdoc.evaluation.scores import scores
-
-    unseen = {label for label, label_id in zip(texts.labels, texts.label_ids, strict=True) if label_id < 0}
-    found = scores(texts.label_ids, answers.label_ids, answers.probs, texts.num_chunks, labels, len(unseen))
+    found = _truth(texts, labels).scores(answers.label_ids, answers.probs, texts.num_chunks)
     metrics = {**about, **found, **(beside or {})}
     files.write_json(stage.path / "metrics.json", metrics)
     table = tables.predictions_table(
@@ -197,43 +196,58 @@ def _write(
     return stage.finish({key: value for key, value in metrics.items() if isinstance(value, (int, float))}, timings)
 
 
-def _beside(documents: Any, texts: Any, chunk: FinishedStage, split: str, predicted: np.ndarray) -> dict[str, Any]:
-    """Return the accuracy of the chunks and of the baselines that everyone sees beside a head."""
-    from hierdoc.evaluation import baselines
+def _truth(texts: Any, labels: Sequence[str]) -> Any:
+    from hierdoc.evaluation.truth import Truth
 
+    return Truth(texts.label_ids, texts.labels, labels)
+
+
+def _beside(
+    parents: Mapping[str, FinishedStage], documents: Any, texts: Any, split: str, predicted: np.ndarray
+) -> dict[str, Any]:
+    """Return how right the chunks are, and the baselines that everyone sees beside a head."""
+    from hierdoc.evaluation import baselines
+    from hierdoc.evaluation.truth import Truth
+    from hierdoc.objectives import objective_of
+    from hierdoc.sequences.reading import has_label_lists, read_split
+
+    chunk = parents["chunk"]
+    objective, truth = objective_of(has_label_lists(chunk)), _truth(texts, chunk.details["labels"])
     train, dev = _texts(chunk, "train"), texts if split == "dev" else _texts(chunk, "dev")
-    materials = [baselines.Material(part.label_ids, part.texts) for part in (train, dev)]
+    of_dev = read_split(chunk, parents["embed"], "dev").documents if objective.multi_label else None
+    materials = [baselines.Material(train.label_ids, train.texts), baselines.Material(dev.label_ids, dev.texts, of_dev)]
     materials.append(baselines.Material(texts.label_ids, texts.texts, documents))
     answers = {
-        name: baselines.answer(name, *materials, len(chunk.details["labels"])).label_ids
+        name: baselines.answer(name, *materials, len(truth.order)).label_ids
         for name in ("average", "first_chunk", "tfidf_svm", "majority")
     }
-    chunk_truth = np.repeat(texts.label_ids, documents.num_chunks)
+    owners = np.repeat(np.arange(len(documents)), documents.num_chunks)
+    of_chunks = Truth(texts.label_ids[owners], [texts.labels[owner] for owner in owners], truth.order)
     return {
-        "chunk_accuracy": float((documents.probs.argmax(axis=1) == chunk_truth).mean()),
-        **{f"{name}_accuracy": float((ids == texts.label_ids).mean()) for name, ids in answers.items()},
+        f"chunk_{truth.measure}": of_chunks.judge(objective.answers(documents.probs)),
+        **{f"{name}_{truth.measure}": truth.judge(given) for name, given in answers.items()},
         "num_chunks": len(documents.vectors),
         **_without_near_duplicates(
             texts.near_duplicate_of_train,
-            texts.label_ids,
+            truth,
             {"document": predicted, "average": answers["average"], "tfidf_svm": answers["tfidf_svm"]},
         ),
     }
 
 
 def _without_near_duplicates(
-    near_duplicates: np.ndarray, truth: np.ndarray, predicted: dict[str, np.ndarray]
+    near_duplicates: np.ndarray, truth: Any, predicted: dict[str, np.ndarray]
 ) -> dict[str, Any]:
-    """Return how many documents are near-duplicates of training documents, and accuracies on the others; {} for none."""
+    """Return how many documents are near-duplicates of training documents, and how right the others are; {} for none."""
     if not near_duplicates.any():
         return {}
     others = ~near_duplicates
-    accuracies = {
-        f"{name}_accuracy_without_near_duplicates": float((ids[others] == truth[others]).mean())
-        for name, ids in predicted.items()
+    found = {
+        f"{name}_{truth.measure}_without_near_duplicates": truth.judge(given, others)
+        for name, given in predicted.items()
         if others.any()
     }
-    return {"num_near_duplicates_of_train": int(near_duplicates.sum()), **accuracies}
+    return {"num_near_duplicates_of_train": int(near_duplicates.sum()), **found}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -263,7 +277,7 @@ def describe(stage: FinishedStage) -> str:
     from hierdoc.reporting.tables import metrics_text
 
     metrics = json.loads((stage.path / "metrics.json").read_text(encoding="utf-8"))
-    return f"{metrics_text(metrics)}\n\n{stage.path / 'metrics.json'}: document accuracy {metrics['document_accuracy']:.4f}"
+    return f"{metrics_text(metrics)}\n\n{stage.path / 'metrics.json'}: {cli.reading(metrics, 'document')}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

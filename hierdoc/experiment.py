@@ -181,23 +181,25 @@ class _Work:
         if self.dataset.name in recorded:
             return
         accuracies: dict[str, list[float]] = {}
+        measure = "accuracy"
         test_was_read = False
         for arm, seed in wanted:
             result = paths[arm.name, seed]
             if result.exists():
-                found = [part["dev"]["document_accuracy"] for part in files.read_object(result)["parts"]]
+                readings = [part["dev"] for part in files.read_object(result)["parts"]]
                 test_was_read = True
             else:
                 runs = [self._run_of(arm, seed, split) for split in self.dataset.splits]
                 dev = _evaluation(arm, "dev")
-                found = [self._stages(arm, run, ["dev"])[dev].details["document_accuracy"] for run in runs]
+                readings = [self._stages(arm, run, ["dev"])[dev].details for run in runs]
                 test_was_read |= any(is_finished(run, _evaluation(arm, "test")) for run in runs)
-            accuracies.setdefault(arm.name, []).extend(found)
+            measure = "micro_f1" if "document_micro_f1" in readings[0] else "accuracy"
+            accuracies.setdefault(arm.name, []).extend(reading[f"document_{measure}"] for reading in readings)
         means = {name: sum(values) / len(values) for name, values in accuracies.items()}
         chosen = max(means, key=lambda name: means[name])  # the first of them on ties
         arms = {arm.name: arm for arm, _ in wanted}
         recorded[self.dataset.name] = {
-            "chosen": chosen, "mean_dev_accuracy": means, "seeds": list(self.dataset.seeds),
+            "chosen": chosen, f"mean_dev_{measure}": means, "seeds": list(self.dataset.seeds),
             "num_splits": len(self.dataset.splits), "test_was_read": test_was_read,
             "configurations": {name: self.experiment.configuration(self.dataset, arm) for name, arm in arms.items()},
         }  # fmt: skip

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hierdoc import cli
+from hierdoc.answers.thresholds import FILE as THRESHOLDS
 from hierdoc.errors import HierdocError
 from hierdoc.heads import find_head
 from hierdoc.stages import files
@@ -34,6 +35,8 @@ def export_run(
     are the probabilities of config.json's `labels`. Both are of opset 20, hold their weights in float32, and have been
     through ONNX's checker and run by ONNX Runtime. config.json says how a text is cut into chunks, too. No text is in them; but of
     a head that is joined with words, the words and pairs of words and what they say are in words.parquet (docs/serving.md).
+    Where documents have any number of labels, the logits' sigmoids are the probabilities, and thresholds.json says from which on a
+    label is given.
 
     Args:
         run: a run directory with RUN/finetune and RUN/heads/<head>.
@@ -61,7 +64,7 @@ def export_run(
         onnx.checker.check_model(graph)
         RUNTIMES["onnxruntime"](graph, "float32")  # it can be loaded
     config = files.read_object(finetune.path / CONFIG)
-    kept = ("labels", "chunk_size", "overlap", "max_chunks", "respect_sentences")
+    kept = ("labels", "multi_label", "chunk_size", "overlap", "max_chunks", "respect_sentences")
     partial = out.with_name(f".{out.name}.{os.getpid()}{files.PARTIAL}")
     try:
         partial.mkdir()
@@ -69,9 +72,13 @@ def export_run(
             (partial / f"{name}.onnx").write_bytes(graph)
         for name in TOKENIZER:
             shutil.copyfile(finetune.path / name, partial / name)
-        if (trained.path / WORDS).exists():
-            shutil.copyfile(trained.path / WORDS, partial / WORDS)
-        files.write_json(partial / CONFIG, {"hierdoc_export": 1, "opset": OPSET, **{key: config[key] for key in kept}})
+        for name in (WORDS, THRESHOLDS):
+            if (trained.path / name).exists():
+                shutil.copyfile(trained.path / name, partial / name)
+        files.write_json(
+            partial / CONFIG,
+            {"hierdoc_export": 1, "opset": OPSET, **{key: config[key] for key in kept if key in config}},
+        )
         if out.exists():
             shutil.rmtree(out)
         partial.rename(out)

@@ -20,6 +20,7 @@ from hierdoc.encoders.bert import check_trainable_layers
 from hierdoc.encoders.pretrained import EncoderSource, find_encoder
 from hierdoc.errors import HierdocError
 from hierdoc.learning.seeds import check_seed
+from hierdoc.sequences.reading import has_label_lists
 from hierdoc.stages import files, store
 from hierdoc.stages.finished import FinishedStage, read_stage
 
@@ -123,17 +124,21 @@ def finetune_encoder(
     from hierdoc.learning.history import History
     from hierdoc.learning.seeds import seed_tensorflow
     from hierdoc.learning.traces import TrainingTrace
+    from hierdoc.objectives import objective_of
 
     seed_tensorflow(seed)
     encoder, num_loaded, num_expected = _load_encoder(source)
     history = History(stage.path / "history.jsonl")
     labels, chunk_size = chunk.details["labels"], chunk.parameters["chunk_size"]
-    trace = TrainingTrace(stage.path, run, "chunks", labels, len(train.doc_ids), num_loaded, num_expected)
+    objective = objective_of(has_label_lists(chunk))
+    trace = TrainingTrace(
+        stage.path, run, "chunks", labels, len(train.doc_ids), num_loaded, num_expected, objective.multi_label
+    )
     fit = fit_softmax if epochs == 0 else train_encoder
     checkpoints = Checkpoints(stage.path, stage.note_time)
     with deterministic_ops(deterministic):
         head, best_epoch, timings = fit(
-            encoder, train, dev, len(labels), chunk_size, parameters, history, checkpoints, trace
+            encoder, train, dev, len(labels), chunk_size, parameters, history, checkpoints, trace, objective
         )
     _save(stage, source, encoder, head, chunk)
     reading = next(reading for reading in history.epochs if reading["epoch"] == best_epoch)
@@ -219,6 +224,8 @@ def _save(
     config = {
         "encoder": {"name": "bert", **encoder.config},
         "labels": chunk.details["labels"],
+        "multi_label": has_label_lists(chunk),
+        "label_separator": chunk.parameters.get("label_separator"),
         "columns": chunk.parameters["columns"],
         "chunk_size": chunk.parameters["chunk_size"],
         "overlap": chunk.parameters["overlap"],
@@ -296,7 +303,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def describe(stage: FinishedStage) -> str:
     """Return the line that says what was made."""
     found = stage.details
-    return f"{stage.path}: epoch {found['best_epoch']} of {stage.parameters['epochs']}, dev chunk accuracy {found['dev_chunk_accuracy']:.4f}"
+    return (
+        f"{stage.path}: epoch {found['best_epoch']} of {stage.parameters['epochs']}, {cli.reading(found, 'dev_chunk')}"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

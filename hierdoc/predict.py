@@ -43,6 +43,7 @@ def predict_documents(
     data: Data,
     out: str | PathLike[str] | None = None,
     head: str | None = None,
+    thresholds: str | PathLike[str] | None = None,
     text_column: str | None = None,
     id_column: str | None = None,
     format: str | None = None,
@@ -52,7 +53,8 @@ def predict_documents(
     """Return the labels and probabilities of new documents, in their order, or write them to `out` and return its path.
 
     Needs RUN/finetune and RUN/heads/<head> only. The columns are doc_id, label, probability, num_chunks and
-    probability:<label> for each class; probabilities are float32 and the same as evaluate's for the same text.
+    probability:<label> for each class; probabilities are float32 and the same as evaluate's for the same text. Where documents
+    have any number of labels, `labels` stands for label and probability: a list, or in CSV one text, cut as the training data's were.
 
     Args:
         run: a run directory.
@@ -60,6 +62,8 @@ def predict_documents(
             or files of text, where one file is, and its path the id.
         out: a .csv, .jsonl or .parquet file, written whole or not at all.
         head: which trained head; by default the one there is.
+        thresholds: a JSON file such as RUN/heads/<head>/thresholds.json, {"thresholds": {label: probability}}, whose labels are
+            given from these probabilities on instead.
         text_column, id_column: the columns' names; by default those of the training data.
         format: csv, tsv, jsonl, parquet or txt, of stdin (csv by default) and of files whose suffix names none.
         encoding: of all that is text.
@@ -74,13 +78,12 @@ def predict_documents(
     if out is not None:
         out = Path(out)
         _check_out(out, sources, overwrite)
-    batches = _predictions(run, sources, head, text_column, id_column)
+    separator = _label_separator(run)
+    batches = _predictions(run, sources, head, text_column, id_column, thresholds)
     if out is None:
-        import pyarrow as pa
-
-        return pa.concat_tables(batches).to_pandas()
+        return _frame(batches, separator)
     with files.atomic(out) as partial:
-        _WRITERS[out.suffix.lower()](batches, partial)
+        _WRITERS[out.suffix.lower()](batches, partial, separator)
     return out
 
 
@@ -99,7 +102,12 @@ def _check_out(out: Path, sources: Sources, overwrite: bool) -> None:
 
 
 def _predictions(
-    run: str | PathLike[str], sources: Sources, head: str, text_column: str | None, id_column: str | None
+    run: str | PathLike[str],
+    sources: Sources,
+    head: str,
+    text_column: str | None,
+    id_column: str | None,
+    thresholds: str | PathLike[str] | None,
 ) -> Iterator[pa.Table]:
     from hierdoc.encoders.finetuned import load_config
 
@@ -114,7 +122,7 @@ def _predictions(
     first = _next_batch(documents)  # nor a wrong column after it
     from hierdoc.heads.predictor import Predictor
 
-    predictor = Predictor(run, head)
+    predictor = Predictor(run, head, thresholds)
     batches = itertools.chain([first], iter(lambda: _next_batch(documents), []))
     cut = (predictor.cut(*zip(*batch)) for batch in batches)
     with bar("predict", "chunks", 0) as progress:
@@ -149,33 +157,52 @@ def _say_what_was_counted(counted: dict[str, int]) -> None:
         )
 
 
-def _write_csv(batches: Iterator[pa.Table], path: Path) -> None:
+def _frame(batches: Iterator[pa.Table], separator: str) -> pd.DataFrame:
+    import pyarrow as pa
+
+    frame = pa.concat_tables(batches).to_pandas()
+    if "labels" in frame:
+        frame["labels"] = frame["labels"].map(list)
+        frame.attrs["label_separator"] = separator
+    return frame
+
+
+def _label_separator(run: str | PathLike[str]) -> str:
+    from hierdoc.encoders.finetuned import load_config
+
+    return load_config(read_stage(run, "finetune").path).get("label_separator") or ""
+
+
+def _write_csv(batches: Iterator[pa.Table], path: Path, separator: str) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        _csv_lines(batches, file)
+        _csv_lines(batches, file, separator)
 
 
-def _csv_lines(batches: Iterator[pa.Table], file: TextIO) -> None:
+def _csv_lines(batches: Iterator[pa.Table], file: TextIO, separator: str) -> None:
     writer = csv.writer(
         file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC
     )  # minimal quoting leaves a lone \r bare
     for number, batch in enumerate(batches):
         if number == 0:
             writer.writerow(batch.schema.names)
-        columns = [
-            list(column.to_numpy()) if str(column.type) == "float" else column.to_pylist()
-            for column in batch.columns  # a NumPy float32 is written as the shortest text that reads back the same
-        ]
-        writer.writerows(zip(*columns))
+        writer.writerows(zip(*(_csv_cells(column, separator) for column in batch.columns)))
 
 
-def _write_jsonl(batches: Iterator[pa.Table], path: Path) -> None:
+def _csv_cells(column: pa.ChunkedArray, separator: str) -> list[Any]:
+    if str(column.type) == "float":
+        return list(column.to_numpy())  # a NumPy float32 is written as the shortest text that reads back the same
+    cells = column.to_pylist()
+    return [separator.join(cell) if isinstance(cell, list) else cell for cell in cells]
+
+
+def _write_jsonl(batches: Iterator[pa.Table], path: Path, separator: str) -> None:
     with path.open("w", encoding="utf-8") as file:
         for batch in batches:
             for row in batch.to_pylist():
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def _write_parquet(batches: Iterator[pa.Table], path: Path) -> None:
+def _write_parquet(batches: Iterator[pa.Table], path: Path, separator: str) -> None:
     import pyarrow.parquet as pq
 
     first = next(batches)
@@ -185,7 +212,7 @@ def _write_parquet(batches: Iterator[pa.Table], path: Path) -> None:
             writer.write_table(batch)
 
 
-_WRITERS: dict[str, Callable[[Iterator[Any], Path], None]] = {
+_WRITERS: dict[str, Callable[[Iterator[Any], Path, str], None]] = {
     ".csv": _write_csv,
     ".jsonl": _write_jsonl,
     ".parquet": _write_parquet,
@@ -203,6 +230,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("data", nargs="+", metavar="DATA", help=cli.DATA_HELP)
     parser.add_argument("--out", metavar="FILE", help=f"a file that ends in {', '.join(SUFFIXES)}")
     parser.add_argument("--head", metavar="NAME", help="which trained head (default: the one there is)")
+    parser.add_argument(
+        "--thresholds",
+        metavar="FILE",
+        help="JSON, as heads/NAME/thresholds.json: give labels from these probabilities on",
+    )
     parser.add_argument("--text-column", metavar="NAME", help="(default: as in the training data)")
     parser.add_argument("--id-column", metavar="NAME", help="(default: as in the training data)")
     cli.add_reading(parser)
@@ -218,7 +250,8 @@ def describe(result: pd.DataFrame | Path) -> str:
     import pyarrow as pa
 
     text = io.StringIO()
-    _csv_lines(iter([pa.Table.from_pandas(result, preserve_index=False)]), text)
+    table = pa.Table.from_pandas(result, preserve_index=False)
+    _csv_lines(iter([table]), text, result.attrs.get("label_separator", ""))
     return text.getvalue().removesuffix("\n")
 
 

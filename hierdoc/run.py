@@ -27,6 +27,8 @@ def run_pipeline(
     run: str | PathLike[str],
     text_column: str = "text",
     label_column: str = "label",
+    multi_label: bool = False,
+    label_separator: str = "|",
     id_column: str | None = None,
     labels_file: str | PathLike[str] | None = None,
     format: str | None = None,
@@ -85,8 +87,8 @@ def run_pipeline(
     check_trainable_layers(trainable_layers, find_encoder(encoder).config["num_hidden_layers"])
     say(f"{run}: 1/5 chunk")
     chunk.chunk_documents(
-        data, run, text_column, label_column, id_column, labels_file, format, encoding, split, split_column, encoder,
-        chunk_size, overlap, max_chunks, respect_sentences, seed, overwrite,
+        data, run, text_column, label_column, multi_label, label_separator, id_column, labels_file, format, encoding, split,
+        split_column, encoder, chunk_size, overlap, max_chunks, respect_sentences, seed, overwrite,
     )  # fmt: skip
     if overwrite:  # so that the same call without it goes on, wherever this one is stopped from here on
         made = [

@@ -22,7 +22,7 @@ from hierdoc.corpus.documents import Columns, Documents, read_documents
 from hierdoc.corpus.duplicates import near_duplicate_groups
 from hierdoc.corpus.finding import find_sources
 from hierdoc.corpus.groups import shared_with_train
-from hierdoc.corpus.labels import check_labels
+from hierdoc.corpus.labels import check_labels, separator_of, strata
 from hierdoc.corpus.sources import FRAME, Data, Sources
 from hierdoc.corpus.split_documents import DecidedSplit, count_in_splits, split_documents
 from hierdoc.corpus.split_facts import data_facts, split_facts
@@ -40,6 +40,8 @@ def make_split_files(
     out: str | PathLike[str],
     text_column: str = "text",
     label_column: str = "label",
+    multi_label: bool = False,
+    label_separator: str = "|",
     id_column: str | None = None,
     labels_file: str | PathLike[str] | None = None,
     format: str | None = None,
@@ -58,8 +60,8 @@ def make_split_files(
     holds texts, or paths beyond the files' names.
 
     Args:
-        data, text_column, label_column, id_column, labels_file, format, encoding, split_column: as
-            `hierdoc.chunk_documents`.
+        data, text_column, label_column, multi_label, label_separator, id_column, labels_file, format, encoding, split_column:
+            as `hierdoc.chunk_documents`.
         out: the directory for the files; made when it is missing.
         split: fractions of train/dev/test, of split.csv alone (without any: 0.8/0.1/0.1). The split is the one that
             `chunk_documents` makes of them.
@@ -73,6 +75,7 @@ def make_split_files(
         HierdocFailure: the data changed while they were read.
     """
     check_seed(seed)
+    separator = separator_of(multi_label, label_separator)
     source = splits.parse_split(split, split_column)
     if isinstance(source, Path):
         raise HierdocError(
@@ -88,13 +91,13 @@ def make_split_files(
     columns = Columns(text_column, label_column, id_column, split_column, group_column)
     read = sources.parameters()
     facts: dict[str, Any] = {
-        "command": _command(sources, out, columns, labels_file, format, split, folds, seed),
+        "command": _command(sources, out, columns, separator, labels_file, format, split, folds, seed),
         **_data_read(sources, read),
         "columns": asdict(columns),
         "split": f"column {split_column}" if source is None else "/".join(map(str, source)),
         "seed": seed,
     }
-    documents = read_documents(sources, columns)
+    documents = read_documents(sources, columns, separator)
     sources.check_unchanged(read)
     decided = split_documents(documents, source, seed)
     check_labels(documents.labels, decided.split_of)
@@ -146,7 +149,8 @@ def verify_split_file(
 def _folds(documents: Documents, decided: DecidedSplit, folds: int, seed: int) -> dict[str, list[str]]:
     """Return the split of each document in each fold, by file name; what is excluded stays so."""
     kept = [place for place, split in enumerate(decided.split_of) if split != "excluded"]
-    labels, groups = [documents.labels[place] for place in kept], [decided.groups[place] for place in kept]
+    labels = strata([documents.labels[place] for place in kept])
+    groups = [decided.groups[place] for place in kept]
     assignments = {}
     for number, fold in enumerate(splits.make_folds(labels, folds, seed, groups), 1):
         split_of = ["excluded"] * len(documents)
@@ -201,6 +205,7 @@ def _command(
     sources: Sources,
     out: Path,
     columns: Columns,
+    separator: str | None,
     labels_file: str | PathLike[str] | None,
     format: str | None,
     split: str | None,
@@ -221,9 +226,10 @@ def _command(
         "folds": folds,
         "seed": seed or None,
     }
+    several = [] if separator is None else ["--multi-label", *(["--label-separator", separator] * (separator != "|"))]
     flags = [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
     names = ["-" if name == "stdin" else name for name in _names(sources)]
-    return shlex.join(["python", "-m", "hierdoc.splits", "make", *names, out.resolve().name, *flags])
+    return shlex.join(["python", "-m", "hierdoc.splits", "make", *names, out.resolve().name, *flags, *several])
 
 
 def _counts(split_of: Sequence[str]) -> str:
@@ -260,6 +266,7 @@ def build_parser() -> argparse.ArgumentParser:
         )
         cli.add_reading(action)
     make.add_argument("--label-column", default="label", metavar="NAME", help="the column with the class")
+    cli.add_labels(make)
     make.add_argument(
         "--split", metavar="TRAIN/DEV/TEST", help=f"fractions of the documents (without any: {splits.FRACTIONS})"
     )

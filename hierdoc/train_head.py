@@ -14,11 +14,11 @@ from typing import Any
 
 from hierdoc import cli
 from hierdoc.errors import HierdocError
-from hierdoc.heads import DEFAULT_HEAD, check_head
+from hierdoc.heads import DEFAULT_HEAD, check_answers, check_head
 from hierdoc.learning.seeds import check_seed
 from hierdoc.progress import say
 from hierdoc.sequences.grouping import INPUTS, inputs_size
-from hierdoc.sequences.reading import read_documents, read_split, read_texts
+from hierdoc.sequences.reading import has_label_lists, read_documents, read_labels, read_split, read_texts
 from hierdoc.stages import store
 from hierdoc.stages.finished import FinishedStage, read_stage
 
@@ -64,6 +64,7 @@ def train_sequence_head(
     check_arguments(inputs, epochs, learning_rate, input_dropout)
     parents = stages_for_heads(run)
     chunk = parents["chunk"]
+    check_answers(head, has_label_lists(chunk))
     parameters = {
         "head": head,
         "inputs": inputs,
@@ -85,17 +86,23 @@ def train_sequence_head(
     from hierdoc.learning.head import train_head
     from hierdoc.learning.history import History
     from hierdoc.learning.traces import TrainingTrace
+    from hierdoc.objectives import objective_of
 
-    labels = chunk.details["labels"]
+    labels, objective = chunk.details["labels"], objective_of(has_label_lists(chunk))
     dim = inputs_size(inputs, parents["embed"].details["dim"], len(labels))
     history = History(stage.path / "history.jsonl")
     checkpoints = Checkpoints(stage.path, stage.note_time)
-    trace = TrainingTrace(stage.path, run, "documents", labels, len(train))
+    trace = TrainingTrace(stage.path, run, "documents", labels, len(train), multi_label=objective.multi_label)
     with deterministic_ops(deterministic):
-        model, best_epoch, timings = train_head(train, dev, dim, len(labels), parameters, history, checkpoints, trace)
+        model, best_epoch, timings = train_head(
+            train, dev, dim, len(labels), parameters, history, checkpoints, trace, objective
+        )
     config = {"head": head, "inputs": inputs, "words": words, "dim": dim, "labels": labels}
+    config["multi_label"] = objective.multi_label
     _save(stage.path, model, config, parents)
-    about = _join_words(stage.path, chunk, parents["embed"]) if words else {}
+    about = _join_words(stage.path, chunk, parents["embed"], objective) if words else {}
+    if objective.multi_label:
+        about |= _tune_thresholds(stage.path, chunk, parents)
     found = {"best_epoch": best_epoch, **history.epochs[best_epoch - 1], "num_epochs": len(history.epochs), **about}
     return stage.finish(found, timings)
 
@@ -106,14 +113,14 @@ def stages_for_heads(run: str | PathLike[str]) -> dict[str, FinishedStage]:
     Raises:
         HierdocError: one is missing; there is no dev document to choose an epoch by.
     """
-    from hierdoc.corpus.labels import check_dev_labels, label_ids
+    from hierdoc.corpus.labels import check_dev_labels
 
     stages = {name: read_stage(run, name) for name in ("chunk", "finetune", "embed")}
     chunk = stages["chunk"]
-    dev_labels = [labels[0] for labels in read_documents(chunk, "dev", ["labels"])["labels"].to_pylist()]
+    dev_labels, dev_label_ids = read_labels(chunk, read_documents(chunk, "dev", ["labels"])["labels"].to_pylist())
     if not dev_labels:
         raise HierdocError(f"{chunk.path}: has no dev documents, and early stopping needs some")
-    check_dev_labels(label_ids(dev_labels, chunk.details["labels"]))
+    check_dev_labels(dev_label_ids)
     return stages
 
 
@@ -148,10 +155,9 @@ def _save(folder: Path, model: Any, config: dict[str, Any], parents: dict[str, F
             shutil.copyfile(embed.path / name, folder / name)
 
 
-def _join_words(folder: Path, chunk: FinishedStage, embed: FinishedStage) -> dict[str, float]:
+def _join_words(folder: Path, chunk: FinishedStage, embed: FinishedStage, objective: Any) -> dict[str, float]:
     """Write the words' classifier beside the head in `folder`; return how it and both together answer on dev."""
     from hierdoc.heads.document_probs import load_document_probs
-    from hierdoc.objectives.classification import accuracy_and_loss
     from hierdoc.words.classifier import fit_words, save_words, with_shares
 
     train, dev = (read_texts(chunk, split) for split in ("train", "dev"))
@@ -162,12 +168,26 @@ def _join_words(folder: Path, chunk: FinishedStage, embed: FinishedStage) -> dic
     probs, scores = head_probs(read_split(chunk, embed, "dev").documents, dev.texts), words.scores(dev.texts)
     words = with_shares(words, probs, scores, dev.label_ids)
     save_words(folder, words)
-    accuracy, _ = accuracy_and_loss(scores, dev.label_ids)
-    both, loss = accuracy_and_loss(words.join(probs, scores), dev.label_ids)
+    alone, _ = objective.read(objective.probs_of(scores), dev.label_ids)
+    both, loss = objective.read(words.join(probs, scores), dev.label_ids)
     say(
-        f"words: {accuracy:.4f} of dev by words, {both:.4f} with the head, whose share is {words.head_share:.2g} to {words.words_share:.2g}"
+        f"words: {alone:.4f} of dev by words, {both:.4f} with the head, whose share is {words.head_share:.2g} to {words.words_share:.2g}"
     )
-    return {"words_dev_accuracy": accuracy, "joined_dev_accuracy": both, "joined_dev_loss": loss}
+    return {f"words_dev_{objective.measure}": alone, f"joined_dev_{objective.measure}": both, "joined_dev_loss": loss}
+
+
+def _tune_thresholds(folder: Path, chunk: FinishedStage, parents: dict[str, FinishedStage]) -> dict[str, float]:
+    """Write the labels' thresholds beside the head in `folder`; return the micro-F1 on dev, which tuned them."""
+    from hierdoc.answers.thresholds import save_thresholds, tune_thresholds
+    from hierdoc.evaluation.truth import Truth
+    from hierdoc.heads.document_probs import load_document_probs
+
+    dev = read_texts(chunk, "dev")
+    head_probs, config = load_document_probs(folder)
+    probs = head_probs(read_split(chunk, parents["embed"], "dev").documents, dev.texts)
+    thresholds = tune_thresholds(probs, dev.label_ids)
+    save_thresholds(folder, config["labels"], thresholds, parents["finetune"].fingerprint)
+    return {"tuned_dev_micro_f1": Truth(dev.label_ids, dev.labels, config["labels"]).judge(probs >= thresholds)}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -222,8 +242,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def describe(stage: FinishedStage) -> str:
     """Return the line that says what was made."""
     found = stage.details
-    joined = f"; {found['joined_dev_accuracy']:.4f} with the words" if "joined_dev_accuracy" in found else ""
-    return f"{stage.path}: epoch {found['best_epoch']} of {found['num_epochs']}, dev accuracy {found['dev_accuracy']:.4f}{joined}"
+    joined = [found[name] for name in ("joined_dev_accuracy", "joined_dev_micro_f1") if name in found]
+    said = cli.reading(found, "dev") + "".join(f"; {value:.4f} with the words" for value in joined)
+    return f"{stage.path}: epoch {found['best_epoch']} of {found['num_epochs']}, {said}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

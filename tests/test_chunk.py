@@ -91,7 +91,7 @@ def test_the_manifest_says_what_was_found(cut_three, tiny_encoder: str, three: P
     assert found["chunks_dropped_by_class"] == {} and found["dev_taken_from_train"] is False
     assert found["config"]["max_position_embeddings"] == 32
     assert set(stage.parameters) == {
-        "data_sha256", "data_format", "encoding", "labels_file", "columns", "split", "encoder_sha256", "chunk_size",
+        "data_sha256", "data_format", "encoding", "labels_file", "columns", "label_separator", "split", "encoder_sha256", "chunk_size",
         "overlap", "max_chunks", "respect_sentences", "seed",
     }  # fmt: skip
     assert stage.parameters["columns"] == {

@@ -80,7 +80,7 @@ def test_an_export_holds_graphs_tokenizer_and_config_and_no_text(exported: Path,
     assert names == {"encoder.onnx", "head.onnx", "vocab.txt", "tokenizer_config.json", "config.json"}
     config = json.loads((exported / "config.json").read_text())
     assert config == {
-        "hierdoc_export": 1, "opset": 20, "labels": ["cats", "dogs", "fish"], "chunk_size": 10, "overlap": 0,
+        "hierdoc_export": 1, "opset": 20, "labels": ["cats", "dogs", "fish"], "multi_label": False, "chunk_size": 10, "overlap": 0,
         "max_chunks": None, "respect_sentences": False,
     }  # fmt: skip
     for name in ("encoder", "head"):

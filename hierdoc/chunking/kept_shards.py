@@ -12,15 +12,15 @@ import pyarrow.compute as pc
 
 from hierdoc.stages import tables
 
-Document = tuple[str, str, str, str, bool]  # id, text, label, split, near-duplicate of a training document
+Document = tuple[str, str, Sequence[str], str, bool]  # id, text, labels, split, near-duplicate of a training document
 _OF_DOCUMENT = ["doc_id", "text", "labels", "split", "text_sha256", "near_duplicate_of_train"]
 
 
 def document_row(document: Document) -> tuple[str, str, list[str], str, str, bool]:
     """Return what the table of documents holds of a document before it is cut."""
-    doc_id, text, label, split, near_duplicate_of_train = document
+    doc_id, text, labels, split, near_duplicate_of_train = document
     digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
-    return doc_id, text, [label], split, digest, near_duplicate_of_train
+    return doc_id, text, list(labels), split, digest, near_duplicate_of_train
 
 
 def count_kept(

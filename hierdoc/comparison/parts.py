@@ -11,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hierdoc.comparison.results import PREDICTIONS
+from hierdoc.comparison.results import LABEL_LISTS, PREDICTIONS, has_label_lists
+from hierdoc.corpus.labels import label_matrix
+from hierdoc.evaluation.multi_label import log_loss_of_documents, ranking_precision_of_documents
 from hierdoc.stages import files, tables
 from hierdoc.stages.finished import OWN, TIMINGS, FinishedStage
 
-OF_DEV = ("document_accuracy", "document_macro_f1", "num_documents")
+OF_DEV = ("document_accuracy", "document_micro_f1", "document_macro_f1", "num_documents")
 
 
 def part_facts(stages: Mapping[str, FinishedStage], evaluate: str, split: Path) -> dict[str, Any]:
@@ -31,7 +33,7 @@ def part_facts(stages: Mapping[str, FinishedStage], evaluate: str, split: Path) 
     return {
         "split": split.name,
         "split_sha256": files.sha256_of(split),
-        "dev": {key: dev[key] for key in OF_DEV},
+        "dev": {key: dev[key] for key in OF_DEV if key in dev},
         "chosen": {key: value for key, value in dev.items() if key == "penalty"},
         "documents_by_split": stages["chunk"].details["documents_by_split"],
         "num_chunks": stages["chunk"].details["num_chunks"],
@@ -62,7 +64,7 @@ def answering_seconds(part: Mapping[str, Any]) -> float:
 
 
 def predictions_of_part(chunk: FinishedStage, evaluate: FinishedStage, part: int) -> pa.Table:
-    """Return the test predictions of one part as a result keeps them (see `results.PREDICTIONS`)."""
+    """Return the test predictions of one part as a result keeps them (see `results.PREDICTIONS` and `LABEL_LISTS`)."""
     found = tables.read_tables([evaluate.path / "predictions.parquet"])
     columns = ["doc_id", "num_tokens", "near_duplicate_of_train"]
     read = tables.read_tables(chunk.files("documents-"), columns).to_pylist()
@@ -72,10 +74,25 @@ def predictions_of_part(chunk: FinishedStage, evaluate: FinishedStage, part: int
         "part": pa.array([part] * len(found), pa.int32()),
         "num_tokens": pa.array([row["num_tokens"] for row in rows], pa.int32()),
         "near_duplicate_of_train": pa.array([row["near_duplicate_of_train"] for row in rows], pa.bool_()),
-        "true_probability": _true_probability(found),
+        **(_of_label_lists(found) if has_label_lists(found) else {"true_probability": _true_probability(found)}),
     }
-    columns = {name: added[name] if name in added else found[name] for name in PREDICTIONS.names}
-    return pa.table(columns, schema=PREDICTIONS)
+    schema = LABEL_LISTS if has_label_lists(found) else PREDICTIONS
+    columns = {name: added[name] if name in added else found[name] for name in schema.names}
+    return pa.table(columns, schema=schema)
+
+
+def _of_label_lists(found: pa.Table) -> dict[str, pa.Array]:
+    """Return how each document's labels are ranked and how likely they are; null where there are no probabilities."""
+    labels = [name.removeprefix("probability:") for name in found.column_names if name.startswith("probability:")]
+    probs = np.stack([found[f"probability:{label}"].to_numpy() for label in labels], axis=1)
+    if np.isnan(probs).any():
+        return dict.fromkeys(("ranking_precision", "log_loss"), pa.nulls(len(found), pa.float64()))
+    truth = label_matrix(found["true_labels"].to_pylist(), labels)
+    values = {
+        "ranking_precision": ranking_precision_of_documents(truth, probs),
+        "log_loss": log_loss_of_documents(truth, probs),
+    }
+    return {name: pa.array(column, pa.float64(), from_pandas=True) for name, column in values.items()}
 
 
 def _true_probability(found: pa.Table) -> pa.Array:
@@ -96,11 +113,12 @@ def coverage(chunk: FinishedStage) -> dict[str, dict[str, int]]:
     kept = _kept_tokens(chunk, documents)
     found: dict[str, dict[str, int]] = {}
     for row, num_kept in zip(documents.to_pylist(), kept, strict=True):
-        counts = found.setdefault(row["labels"][0], {"documents": 0, "tokens": 0, "kept": 0, "unknown": 0})
-        counts["documents"] += 1
-        counts["tokens"] += row["num_tokens"]
-        counts["kept"] += num_kept
-        counts["unknown"] += row["num_unknown"]
+        for label in row["labels"]:
+            counts = found.setdefault(label, {"documents": 0, "tokens": 0, "kept": 0, "unknown": 0})
+            counts["documents"] += 1
+            counts["tokens"] += row["num_tokens"]
+            counts["kept"] += num_kept
+            counts["unknown"] += row["num_unknown"]
     return dict(sorted(found.items()))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 
 from hierdoc.comparison.config import Arm, Dataset, Experiment
 from hierdoc.errors import HierdocError
+from hierdoc.evaluation.multi_label import f1_of_documents, multi_label_scores
 from hierdoc.evaluation.scores import scores
 from hierdoc.stages import files, tables
 
@@ -29,6 +31,17 @@ PREDICTIONS = pa.schema(
         ("label", pa.string()),
         ("probability", pa.float32()),  # of the label; null where the arm has none
         ("true_probability", pa.float32()),  # of the true label; 0 where train never saw it
+    ]
+)
+
+LABEL_LISTS = pa.schema(  # of documents with any number of labels
+    [
+        *(field for field in PREDICTIONS if field.name in ("doc_id", "part", "num_chunks", "num_tokens")),
+        PREDICTIONS.field("near_duplicate_of_train"),
+        ("true_labels", pa.list_(pa.string())),
+        ("labels", pa.list_(pa.string())),
+        ("ranking_precision", pa.float64()),  # of the document; null where the arm has no probabilities, and as below
+        ("log_loss", pa.float64()),  # of the document, summed over labels
     ]
 )
 
@@ -49,8 +62,30 @@ class Result:
 
     @property
     def correct(self) -> np.ndarray:
-        """bool (B,)."""
+        """bool (B,): whether a document's label, or all its labels, are right."""
+        if self.has_label_lists:
+            return (self._truth == self._given).all(axis=1)
         return pc.equal(self.predictions["label"], self.predictions["true_label"]).to_numpy(zero_copy_only=False)
+
+    @property
+    def has_label_lists(self) -> bool:
+        """Whether documents have any number of labels."""
+        return has_label_lists(self.predictions)
+
+    @cached_property
+    def hits(self) -> np.ndarray:
+        """float64 (B,): how right each document's answer is: 1 or 0, or of any number of labels its F1."""
+        if self.has_label_lists:
+            return f1_of_documents(self._truth, self._given, np.zeros(len(self._truth), np.int64))
+        return self.correct.astype(np.float64)
+
+    @cached_property
+    def _truth(self) -> np.ndarray:
+        return _matrices(self.predictions)[1]
+
+    @cached_property
+    def _given(self) -> np.ndarray:
+        return _matrices(self.predictions)[2]
 
 
 def result_path(folder: Path, dataset: str, arm: str, seed: int) -> Path:
@@ -68,12 +103,43 @@ def write_result(path: Path, facts: dict[str, Any], predictions: pa.Table) -> No
     files.write_json(path, {"format": FORMAT, **facts, "metrics": metrics_of(table), "predictions": kept})
 
 
+def has_label_lists(predictions: pa.Table) -> bool:
+    """Return whether predictions are of documents with any number of labels."""
+    return "labels" in predictions.schema.names
+
+
+def _matrices(predictions: pa.Table) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Return (the labels that occur, by name; which documents have and which get each of them, bool (B, C))."""
+    columns = [predictions[name].to_pylist() for name in ("true_labels", "labels")]
+    labels = sorted({label for column in columns for row in column for label in row})
+    places = {label: place for place, label in enumerate(labels)}
+    matrices = np.zeros((2, len(predictions), len(labels)), bool)
+    for matrix, column in zip(matrices, columns):
+        for row, names in enumerate(column):
+            matrix[row, [places[name] for name in names]] = True
+    return labels, *matrices
+
+
+def _metrics_of_label_lists(predictions: pa.Table) -> dict[str, Any]:
+    labels, truth, given = _matrices(predictions)
+    nowhere = np.full(truth.shape, np.nan)
+    none_unseen = np.zeros(len(truth), np.int64)
+    found = multi_label_scores(truth, given, nowhere, predictions["num_chunks"].to_numpy(), labels, none_unseen)
+    for name in ("ranking_precision", "log_loss"):
+        values = predictions[name].to_numpy(zero_copy_only=False)
+        if not np.isnan(values).all():
+            found[name] = float(np.nanmean(values))
+    return found
+
+
 def metrics_of(predictions: pa.Table) -> dict[str, Any]:
-    """Return the figures that predictions give (see `scores`), over all parts together.
+    """Return the figures that predictions give (see `scores`, or `multi_label_scores`), over all parts together.
 
     The classes are those that occur, as truth or as answer, by name. Calibration is told where every answer has a
     probability.
     """
+    if has_label_lists(predictions):
+        return _metrics_of_label_lists(predictions)
     true_labels, answers = predictions["true_label"].to_pylist(), predictions["label"].to_pylist()
     labels = sorted({*true_labels, *answers})
     places = {label: place for place, label in enumerate(labels)}
@@ -114,7 +180,9 @@ def check_comparable(results: Sequence[Result]) -> None:
         for what in ("splits", "data_sha256"):
             if other.facts[what] != first.facts[what]:
                 raise HierdocError(f"{other.path}: can't be compared with {first.path.name}: its {what} differ")
-        for column in ("doc_id", "part", "true_label"):
+        if other.has_label_lists != first.has_label_lists:
+            raise HierdocError(f"{other.path}: can't be compared with {first.path.name}: one has lists of labels")
+        for column in ("doc_id", "part", "true_labels" if first.has_label_lists else "true_label"):
             if not other.predictions[column].equals(first.predictions[column]):
                 raise HierdocError(
                     f"{other.path}: can't be compared with {first.path.name}: the {column}s of its predictions differ"
@@ -152,8 +220,9 @@ def _read(path: Path) -> Result:
         state = "have changed" if table_path.exists() else "are missing"
         raise HierdocError(f"{table_path}: the predictions of {path.name} {state} since they were made")
     predictions = tables.read_tables([table_path])
-    if not predictions.schema.equals(PREDICTIONS):
-        raise HierdocError(f"{table_path}: must have the columns {', '.join(PREDICTIONS.names)}, but has others")
+    schema = LABEL_LISTS if has_label_lists(predictions) else PREDICTIONS
+    if not predictions.schema.equals(schema):
+        raise HierdocError(f"{table_path}: must have the columns {', '.join(schema.names)}, but has others")
     seen: set[str] = set()
     for doc_id in predictions["doc_id"].to_pylist():
         if doc_id in seen:

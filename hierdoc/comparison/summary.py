@@ -28,7 +28,7 @@ class ArmSummary:
     Attributes:
         name: of the arm.
         results: one for each seed, in their order.
-        hits: float64 (B,): the share of seeds that have each document right.
+        hits: float64 (B,): the share of seeds that have each document right; of any number of labels its mean F1.
     """
 
     name: str
@@ -55,8 +55,8 @@ class ArmSummary:
         return "embed" in self.results[0].facts["parts"][0]["fingerprints"]
 
     def accuracy(self, members: np.ndarray | None = None) -> list[float]:
-        """Return the accuracy for each seed, on all documents or on `members`, bool (B,)."""
-        return [float(result.correct[slice(None) if members is None else members].mean()) for result in self.results]
+        """Return the accuracy (or mean F1 of a document) for each seed, on all documents or on `members`, bool (B,)."""
+        return [float(result.hits[slice(None) if members is None else members].mean()) for result in self.results]
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,16 @@ class DatasetSummary:
     @property
     def documents(self) -> pa.Table:
         return self.baseline.results[0].predictions
+
+    @property
+    def has_label_lists(self) -> bool:
+        """Whether documents have any number of labels."""
+        return self.baseline.results[0].has_label_lists
+
+    @property
+    def measure(self) -> str:
+        """What `ArmSummary.accuracy` is here."""
+        return "F1 of a document" if self.has_label_lists else "accuracy"
 
     @property
     def featured(self) -> ArmSummary:
@@ -206,7 +216,7 @@ def summarise(experiment: Experiment, results: Sequence[Result], selection: Mapp
             DatasetSummary(
                 dataset.name, list(found.values()), baseline, found.get(recorded.get("chosen", "")),
                 [name for name, arm in found.items() if recorded and any(_is_late(result, recorded) for result in arm.results)],
-                recorded.get("mean_dev_accuracy", {}), recorded.get("test_was_read", False),
+                recorded.get("mean_dev_accuracy", recorded.get("mean_dev_micro_f1", {})), recorded.get("test_was_read", False),
                 [
                     f"{arm.name}, seed {seed}" for arm in experiment.arms for seed in arm.seeds(dataset)
                     if arm.name not in found or seed not in found[arm.name].seeds
@@ -225,7 +235,7 @@ def _is_late(result: Result, recorded: Mapping[str, Any]) -> bool:
 
 def _summary(name: str, results: Sequence[Result]) -> ArmSummary:
     ordered = sorted(results, key=lambda result: result.facts["seed"])
-    return ArmSummary(name, ordered, np.mean([result.correct for result in ordered], axis=0))
+    return ArmSummary(name, ordered, np.mean([result.hits for result in ordered], axis=0))
 
 
 def mean_and_spread(values: Sequence[float]) -> str:

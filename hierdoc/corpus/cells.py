@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from hierdoc.corpus.labels import Label
 from hierdoc.corpus.splits import ALSO_DEV, SPLITS
 from hierdoc.errors import HierdocError
 
@@ -21,6 +23,61 @@ def required(value: Any, column: str, place: str) -> str:
     value = str(value)
     _check_unicode(value, column, place)
     return value
+
+
+def label_reader(separator: str | None) -> Callable[[Any, str, str], Label]:
+    """Return the function that reads a label's cell: one label, or those of a list where a separator is given.
+
+    It is called with the value, its column and its place, and raises HierdocError as `required` and `_required_labels`.
+    """
+    if separator is None:
+        return _required_label
+    return lambda value, column, place: _required_labels(value, column, place, separator)
+
+
+def _required_label(value: Any, column: str, place: str) -> str:
+    if isinstance(value, (list, tuple)) or getattr(value, "shape", ()) != ():
+        raise HierdocError(
+            f"{place}: column {column!r} must hold one label, but holds the list {_as_list(value)!r} instead; "
+            "--multi-label reads lists"
+        )
+    return required(value, column, place)
+
+
+def _required_labels(value: Any, column: str, place: str, separator: str) -> tuple[str, ...]:
+    """Return the labels of a list, or of a text that is cut at `separator`, as they stand; none for null.
+
+    Raises:
+        HierdocError: it is neither; a label is empty, no text, not Unicode, holds the separator or stands twice.
+    """
+    if value is None or (isinstance(value, float) and value != value):
+        return ()
+    labels = value.split(separator) if isinstance(value, str) else _as_list(value)
+    if labels is None:
+        raise HierdocError(f"{place}: column {column!r} must hold a list of labels, but holds {value!r} instead")
+    for label in labels:
+        if not isinstance(label, str):
+            raise HierdocError(
+                f"{place}: column {column!r} must hold labels that are text, but holds {label!r} instead"
+            )
+        if not label:
+            raise HierdocError(f"{place}: column {column!r} holds an empty label: {value!r}")
+        if separator in label:
+            raise HierdocError(
+                f"{place}: column {column!r} holds the label {label!r}, in which the separator {separator!r} stands; give "
+                "another one with --label-separator"
+            )
+        if labels.count(label) > 1:
+            raise HierdocError(f"{place}: column {column!r} holds the label {label!r} twice")
+        _check_unicode(label, column, place)
+    return tuple(labels)
+
+
+def _as_list(value: Any) -> list[Any] | None:
+    """Return a list, tuple or one-dimensional array (pandas gives arrays for Parquet's lists) as a list; None for another value."""
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    return value.tolist() if len(getattr(value, "shape", ())) == 1 else None
 
 
 def required_split(value: Any, column: str, place: str) -> str:

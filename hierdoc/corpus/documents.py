@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from hierdoc.corpus.cells import check_text, required, required_split
+from hierdoc.corpus.cells import check_text, label_reader, required, required_split
+from hierdoc.corpus.labels import Label
 from hierdoc.corpus.rows import read_rows
 from hierdoc.corpus.sources import Source, Sources
 from hierdoc.corpus.text_labels import with_labels
@@ -34,13 +35,14 @@ class Documents:
     Attributes:
         doc_ids: unique.
         texts: a null text is "".
+        labels: a label of each, or a tuple of labels where lists were asked for.
         labels, splits, groups: None where no such column was asked for.
         num_null: how many texts were null.
     """
 
     doc_ids: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
-    labels: list[str] | None = None
+    labels: list[Label] | None = None
     splits: list[str] | None = None
     groups: list[str] | None = None
     num_null: int = 0
@@ -49,7 +51,7 @@ class Documents:
         return len(self.doc_ids)
 
 
-def read_documents(sources: Sources, columns: Columns) -> Documents:
+def read_documents(sources: Sources, columns: Columns, label_separator: str | None = None) -> Documents:
     """Return every document of `sources`, in order; see `iterate_documents` for what is read and what is refused.
 
     Raises:
@@ -60,7 +62,7 @@ def read_documents(sources: Sources, columns: Columns) -> Documents:
         splits=None if columns.split is None else [],
         groups=None if columns.group is None else [],
     )
-    for doc_id, text, label, split, group in iterate_documents(sources, columns):
+    for doc_id, text, label, split, group in iterate_documents(sources, columns, label_separator):
         documents.doc_ids.append(doc_id)
         documents.texts.append(text or "")
         documents.num_null += text is None
@@ -73,21 +75,25 @@ def read_documents(sources: Sources, columns: Columns) -> Documents:
     return documents
 
 
-def iterate_documents(sources: Sources, columns: Columns) -> Iterator[tuple[str, str | None, str, str, str]]:
+def iterate_documents(
+    sources: Sources, columns: Columns, label_separator: str | None = None
+) -> Iterator[tuple[str, str | None, Label, str, str]]:
     """Yield (id, text, label, split, group) of each document; a null text is None, and columns not asked for are "".
 
     Values are read as strings: "NA" is text and "007" an id. Labels, splits, groups and ids of other
-    types become `str(value)`.
+    types become `str(value)`. With a label separator a document has a list of labels, which must be text: a cell's parts, or a
+    list's; null and an empty list are none.
 
     Raises:
-        HierdocError: as `read_rows`; a text is not a string; a label, id, split or group is null; a split is none; an id stands
+        HierdocError: as `read_rows`; a text is not a string; a label is a list, or no list of different labels where that is asked for; a label, id, split or group is null; a split is none; an id stands
             twice; a text file has no class; there are no rows.
     """
     if columns.text == columns.label:
         raise HierdocError(f"column {columns.text!r} can't be both the text and the label")
     wanted = (columns.text, columns.label, columns.id, columns.split, columns.group)
+    read_label = label_reader(label_separator)
     seen: dict[str, str] = {}
-    for source in _text_files_with_labels(sources, columns):
+    for source in _text_files_with_labels(sources, columns, label_separator):
         for place, (text, label, doc_id, split, group) in read_rows(source, sources.encoding, wanted):
             if columns.id is None and source.doc_id is None:
                 doc_id = str(len(seen) + 1)
@@ -100,7 +106,7 @@ def iterate_documents(sources: Sources, columns: Columns) -> Iterator[tuple[str,
             yield (
                 doc_id,
                 text,
-                "" if columns.label is None else required(label, columns.label, place),
+                "" if columns.label is None else read_label(label, columns.label, place),
                 "" if columns.split is None else required_split(split, columns.split, place),
                 "" if columns.group is None else required(group, columns.group, place),
             )
@@ -108,10 +114,11 @@ def iterate_documents(sources: Sources, columns: Columns) -> Iterator[tuple[str,
         raise HierdocError(f"{sources}: no rows")
 
 
-def _text_files_with_labels(sources: Sources, columns: Columns) -> list[Source]:
+def _text_files_with_labels(sources: Sources, columns: Columns, label_separator: str | None) -> list[Source]:
     """Return the sources, those that are text files with the label, split and group that are asked for."""
     if sources.labels is not None:
-        return with_labels(sources, columns.id or "id", columns.label, columns.split, columns.group)
+        wanted = (columns.label, columns.split, columns.group)
+        return with_labels(sources, columns.id or "id", *wanted, label_separator)
     for source in sources.files:
         if source.format != "txt":
             continue

@@ -5,16 +5,30 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 
 from hierdoc.errors import HierdocError
-from hierdoc.progress import warn
+from hierdoc.progress import say, warn
 
+Label = Union[str, "tuple[str, ...]"]  # a document's: one, or where documents have several, a tuple of any number
 UNSEEN = -1  # the id of a label that train never saw
 LONGEST = 60  # characters of a label in a message; longer ones are cut, with …
 MOST_NAMED = 5  # labels in a message
+
+
+def separator_of(multi_label: bool, label_separator: str) -> str | None:
+    """Return what labels are cut at; None where a document has one.
+
+    Raises:
+        HierdocError: there is nothing to cut at, or nothing to be cut.
+    """
+    if multi_label and not label_separator:
+        raise HierdocError("`label_separator` must not be empty")
+    if not multi_label and label_separator != "|":
+        raise HierdocError("`label_separator` has no effect without `multi_label`")
+    return label_separator if multi_label else None
 
 
 def order_labels(train_labels: Sequence[str]) -> list[str]:
@@ -44,55 +58,100 @@ def label_ids(labels: Sequence[str], order: Sequence[str]) -> np.ndarray:
     return np.asarray([places.get(label, UNSEEN) for label in labels], np.int32)
 
 
+def label_matrix(labels: Sequence[Sequence[str]], order: Sequence[str]) -> np.ndarray:
+    """Return bool (B, C): which of `order` each document has; labels that are not in `order` are in no column."""
+    places = {label: place for place, label in enumerate(order)}
+    matrix = np.zeros((len(labels), len(order)), bool)
+    for row, of_document in enumerate(labels):
+        matrix[row, [places[label] for label in of_document if label in places]] = True
+    return matrix
+
+
+def label_set(label: Label) -> tuple[str, ...]:
+    """Return a document's labels, be it one or several."""
+    return label if isinstance(label, tuple) else (label,)
+
+
+def count_labels(labels: Iterable[Label]) -> Counter[str]:
+    """Return how many documents have each label."""
+    return Counter(name for label in labels for name in label_set(label))
+
+
+def strata(labels: Sequence[Label]) -> list[str]:
+    """Return what to deal each document into splits by: its label; of several the rarest, by name on ties; "" for none.
+
+    The rarest first is the idea of Sechidis et al. (2011, iterative stratification); each document counts for one label only here.
+    """
+    counts = count_labels(labels)
+    return [min(label_set(label), key=lambda name: (counts[name], name), default="") for label in labels]
+
+
 def rare_and_unseen(
-    labels: Sequence[str], splits: Sequence[str], order: Sequence[str], fewest: int = 3
+    labels: Sequence[Label], splits: Sequence[str], order: Sequence[str], fewest: int = 3
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Return (classes with fewer than `fewest` documents in all, labels outside train), each with its count."""
-    counts = Counter(label for label, split in zip(labels, splits, strict=True) if split != "excluded")
+    counts = count_labels(label for label, split in zip(labels, splits, strict=True) if split != "excluded")
     rare = {label: counts[label] for label in order if counts[label] < fewest}
     unseen = {label: count for label, count in sorted(counts.items()) if label not in set(order)}
     return rare, unseen
 
 
-def shown(label: str) -> str:
-    """Return a label for a message: in quotes, not longer than `LONGEST` characters."""
+def shown(label: Label) -> str:
+    """Return a label for a message: in quotes, not longer than `LONGEST` characters; several of them one after the other."""
+    if isinstance(label, tuple):
+        return _named(label) or "without a label"
     return repr(label if len(label) <= LONGEST else label[: LONGEST - 1] + "…")
 
 
-def check_labels(labels: Sequence[str], splits: Sequence[str]) -> dict[str, Any]:
+def check_labels(labels: Sequence[Label], splits: Sequence[str]) -> dict[str, Any]:
     """Return what train's classes are and which are rare or unseen, after warning of those that are.
 
     Returns:
         `labels` in their order, `rare_classes` (fewer than 3 documents) and `unseen_classes` (in dev or test, and not
-        in train) with their numbers of documents.
+        in train) with their numbers of documents; where documents have several labels also `num_without_label` and
+        `mean_labels`.
 
     Raises:
-        HierdocError: train has fewer than two classes.
+        HierdocError: train has fewer than two classes; lists of labels hold one each.
     """
-    order = order_labels([label for label, split in zip(labels, splits, strict=True) if split == "train"])
+    about = _check_label_sets(labels) if isinstance(labels[0], tuple) else {}
+    of_train = [label for label, split in zip(labels, splits, strict=True) if split == "train"]
+    order = order_labels([*count_labels(of_train)])
     rare, unseen = rare_and_unseen(labels, splits, order)
     if rare:
         warn(f"{len(rare)} classes have fewer than 3 documents: {_named(rare)}")
     if unseen:
-        warn(
-            f"{sum(unseen.values())} documents are of classes that train never saw, and count as wrong: {_named(unseen)}"
-        )
-    dev = [label for label, split in zip(labels, splits, strict=True) if split == "dev"]
-    if dev and set(dev) <= set(unseen):
-        warn(f"{_only_unseen(len(dev))}: {_named(sorted(set(dev)))}")
-    return {"labels": order, "rare_classes": rare, "unseen_classes": unseen}
+        what = "labels of documents are some" if about else "documents are of classes"
+        counted = "missed" if about else "wrong"
+        warn(f"{sum(unseen.values())} {what} that train never saw, and count as {counted}: {_named(unseen)}")
+    dev = [label_set(label) for label, split in zip(labels, splits, strict=True) if split == "dev"]
+    if dev and (names := {name for label in dev for name in label}) <= set(unseen):
+        warn(f"{_only_unseen(len(dev))}: {_named(sorted(names))}")
+    return {"labels": order, "rare_classes": rare, "unseen_classes": unseen, **about}
+
+
+def _check_label_sets(labels: Sequence[tuple[str, ...]]) -> dict[str, Any]:
+    """Return what is counted of lists of labels, after saying how many are empty."""
+    sizes = [len(label) for label in labels]
+    if set(sizes) == {1}:
+        raise HierdocError(f"the {len(labels)} lists of labels hold one label each; leave --multi-label out")
+    if without := sizes.count(0):
+        say(f"{without} of {len(labels)} documents have no label, which is what is learned of them")
+    return {"num_without_label": without, "mean_labels": round(sum(sizes) / len(sizes), 4)}
 
 
 def check_dev_labels(dev_label_ids: np.ndarray) -> None:
     """Check that dev has a class that train saw, so that an epoch can be chosen on it.
 
     Args:
-        dev_label_ids: int (B,) or (N,), of documents or chunks; `UNSEEN` for a class that train never saw.
+        dev_label_ids: int (B,) or (N,), of documents or chunks; `UNSEEN` for a class that train never saw; or bool
+            (…, C), which labels they have.
 
     Raises:
-        HierdocError: there are dev documents, and all are of unseen classes.
+        HierdocError: there are dev documents, and all are of unseen classes, or none has a label that train saw.
     """
-    if len(dev_label_ids) and (np.asarray(dev_label_ids) == UNSEEN).all():
+    found = np.asarray(dev_label_ids)
+    if len(found) and not (found.any() if found.ndim == 2 else (found != UNSEEN).any()):
         raise HierdocError(_only_unseen())
 
 

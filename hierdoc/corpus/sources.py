@@ -37,7 +37,7 @@ class Source:
     format: str
     content: Path | BinaryIO | pd.DataFrame
     doc_id: str | None = None
-    label: str | None = None
+    label: str | tuple[str, ...] | None = None
     split: str | None = None
     group: str | None = None
 

@@ -11,7 +11,7 @@ from hierdoc.corpus import splits
 from hierdoc.corpus.documents import Documents
 from hierdoc.corpus.duplicates import near_duplicate_groups
 from hierdoc.corpus.groups import groups_of_several, shared_with_train, unite
-from hierdoc.corpus.labels import shown
+from hierdoc.corpus.labels import label_set, shown, strata
 from hierdoc.corpus.split_files import given_split
 from hierdoc.progress import say, warn
 
@@ -55,13 +55,16 @@ def split_documents(documents: Documents, source: Sequence[float] | Path | None,
     near_duplicates = near_duplicate_groups(documents.texts).tolist()
     groups = near_duplicates if documents.groups is None else unite(near_duplicates, documents.groups)
     several = groups_of_several(near_duplicates)
-    conflicting = [places for places in several if len({documents.labels[place] for place in places}) > 1]
+    conflicting = [
+        places for places in several if len({frozenset(label_set(documents.labels[place])) for place in places}) > 1
+    ]
+    dealt_by = strata(documents.labels)
     if given is None:
         if several:
             say(f"{sum(map(len, several))} near-duplicates in {len(several)} groups: each group stays in one split")
-        split_of, dev_from_train = splits.make_split(documents.labels, source, seed, groups), False
+        split_of, dev_from_train = splits.make_split(dealt_by, source, seed, groups), False
     else:
-        split_of, dev_from_train = splits.take_given_split(given, documents.labels, seed, groups)
+        split_of, dev_from_train = splits.take_given_split(given, dealt_by, seed, groups)
     if conflicting:
         first = ", ".join(
             f"{shown(documents.doc_ids[at])} is {shown(documents.labels[at])}" for at in conflicting[0][:3]

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from hierdoc.corpus.groups import groups_of_several, shared_with_train
+from hierdoc.corpus.labels import Label, count_labels
 from hierdoc.corpus.split_documents import DecidedSplit, count_in_splits
 from hierdoc.corpus.splits import SPLITS
 
 
-def data_facts(labels: Sequence[str], decided: DecidedSplit) -> dict[str, Any]:
+def data_facts(labels: Sequence[Label], decided: DecidedSplit) -> dict[str, Any]:
     """Return what holds for B documents in whatever split: numbers of documents, classes and near-duplicates."""
     several = groups_of_several(decided.near_duplicates)
     return {
         "num_documents": len(labels),
-        "classes": dict(sorted(Counter(labels).items())),
+        "classes": dict(sorted(count_labels(labels).items())),
         "near_duplicate_groups": len(several),
         "documents_in_near_duplicate_groups": sum(map(len, several)),
         "conflicting_groups": decided.num_conflicting,
@@ -24,7 +25,7 @@ def data_facts(labels: Sequence[str], decided: DecidedSplit) -> dict[str, Any]:
 
 
 def split_facts(
-    labels: Sequence[str],
+    labels: Sequence[Label],
     split_of: Sequence[str],
     near_duplicates: Sequence[int],
     column_groups: Sequence[str] | None,
@@ -34,12 +35,14 @@ def split_facts(
     `column_groups` are the values of a group column; with them, each split's values and the documents of dev and test
     whose value occurs in train are counted.
     """
-    by_class: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
-    for label, split in zip(labels, split_of, strict=True):
-        by_class[split][label] += 1
-    shown = [split for split in SPLITS if by_class[split] or split != "excluded"]
+    counts = Counter(split_of)
+    by_class = {
+        split: count_labels(label for label, its_split in zip(labels, split_of, strict=True) if its_split == split)
+        for split in SPLITS
+    }
+    shown = [split for split in SPLITS if counts[split] or split != "excluded"]
     facts: dict[str, Any] = {
-        "documents_by_split": {split: by_class[split].total() for split in shown},
+        "documents_by_split": {split: counts[split] for split in shown},
         "classes_by_split": {split: dict(sorted(by_class[split].items())) for split in shown},
         "near_duplicates_of_train": _of_train(split_of, near_duplicates),
     }

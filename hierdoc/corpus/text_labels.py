@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from hierdoc.corpus.cells import required, required_split
+from hierdoc.corpus.cells import label_reader, required, required_split
 from hierdoc.corpus.rows import read_rows
 from hierdoc.corpus.sources import Source, Sources
 from hierdoc.errors import HierdocError
 
 
 def with_labels(
-    sources: Sources, id: str, label: str | None, split: str | None, group: str | None = None
+    sources: Sources,
+    id: str,
+    label: str | None,
+    split: str | None,
+    group: str | None = None,
+    label_separator: str | None = None,
 ) -> list[Source]:
     """Return the folder's files, in their order, each with its label, split and group of the table's row with its id.
 
     Args:
         id, label, split, group: the table's columns; None for those that are not wanted.
+        label_separator: what labels stand between where a file has a list of them.
 
     Raises:
         HierdocError: the table is not as it must be; an id stands twice; a file has no row, or a row no file.
     """
     table = sources.labels
-    rows: dict[str, tuple[str, dict[str, str | None]]] = {}
+    read_label = label_reader(label_separator)
+    rows: dict[str, tuple[str, dict[str, Any]]] = {}
     for place, (doc_id, *values) in read_rows(table, sources.encoding, (id, label, split, group)):
         its_label, its_split, its_group = values
         doc_id = required(doc_id, id, place)
@@ -31,7 +39,7 @@ def with_labels(
         rows[doc_id] = (
             place,
             {
-                "label": None if label is None else required(its_label, label, place),
+                "label": None if label is None else read_label(its_label, label, place),
                 "split": None if split is None else required_split(its_split, split, place),
                 "group": None if group is None else required(its_group, group, place),
             },

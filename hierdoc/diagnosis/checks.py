@@ -94,6 +94,11 @@ TAKES_LEARNING_AWAY = {
     "weights-vanished", "held-out-vectors-foreign", "vectors-out-of-scale", "accuracy-misread", "no-probabilities", "examples-empty",
     "tokens-unknown", "loss-not-finite",
 }  # fmt: skip
+OF_ONE_CLASS = {  # ask for a softmax, its loss or one class for each example, where there may be any number of labels
+    "no-probabilities", "softmax-twice", "loss-of-another-kind", "loss-did-not-fall", "learning-rate-too-large",
+    "learning-rate-too-small", "majority-answered", "constant-answers", "unexplained", "answers-astray", "accuracy-misread",
+    "only-memorised", "at-chance", "below-chunks",
+}  # fmt: skip
 FLATTERS = {"leak", "near-duplicates"}  # make an accuracy better than it is, and explain no chance
 _IDENTITIES = {
     "labels-out-of-range", "one-class-only", "vectors-not-finite", "vectors-constant", "vectors-never-made",
@@ -145,7 +150,9 @@ EXPLAINED_BY = {
 
 def find(evidence: Evidence) -> list[Finding]:
     """Return what the checks find, causes first and the most directly proven first, then symptoms, then notes."""
-    found = [finding for check in CHECKS.values() if (finding := check(evidence)) is not None]
+    left_out = OF_ONE_CLASS if evidence.multi_label else set()
+    asked = [check for code, check in CHECKS.items() if code not in left_out]
+    found = [finding for check in asked if (finding := check(evidence)) is not None]
     return sort(weigh(found))
 
 

@@ -120,6 +120,10 @@ def _not_looked_at(evidence: Evidence) -> list[str]:
         if evidence.run
         else []
     )
+    if evidence.multi_label:
+        lines.append(
+            "what is asked of one class for each document (labels, loss, accuracy): these have any number of labels"
+        )
     if evidence.documents is None:
         lines.append("a document model: there is none here")
     if evidence.chunks is None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-UNKNOWN = int(np.iinfo(np.int32).min)  # where a trace has null
+from hierdoc.tracing.batches import UNKNOWN as UNKNOWN  # where a trace has null
 
 
 @dataclass(frozen=True)
@@ -177,6 +177,7 @@ class Training:
         has_trace: whether steps and examples were recorded.
         kept_epoch: whose weights were kept; None for the last one's.
         trains_nothing: whether trace.json says that no array is trained.
+        multi_label: whether an example has any number of labels; what is known of them is UNKNOWN then.
     """
 
     name: str
@@ -197,6 +198,7 @@ class Training:
     has_trace: bool = True
     kept_epoch: int | None = None
     trains_nothing: bool = False
+    multi_label: bool = False
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,11 @@ class Evidence:
     def trainings(self) -> list[Training]:
         """The trainings that there are, the chunk model's first."""
         return [training for training in (self.chunks, self.documents) if training is not None]
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a model answers with any number of labels."""
+        return any(training.multi_label for training in self.trainings)
 
     def once(self, name: str, compute: Any) -> Any:
         """Return `compute(self)`, computed at the first call of this name."""

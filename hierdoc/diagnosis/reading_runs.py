@@ -49,7 +49,7 @@ def read_run(folder: Path) -> list[Evidence]:
     trainings = [_read_training(folder, name, "documents", *common) for name in heads] or [None]
     read = [_inputs_of_head(folder / name) for name in heads] or [INPUTS[0]]
     made = {
-        inputs: _read_vectors(finished["embed"], documents, labels, inputs) if "embed" in finished else None
+        inputs: _read_vectors(finished["embed"], documents, chunk.details, inputs) if "embed" in finished else None
         for inputs in set(read)
     }
     return [Evidence(chunks, training, made[inputs], run) for training, inputs in zip(trainings, read, strict=True)]
@@ -105,21 +105,24 @@ def _run_facts(names: list[str], finished: dict[str, FinishedStage], documents: 
         unfinished=[name for name in names if name not in finished],
         details=finished["chunk"].details,
         splits=traces.strings_of(documents["split"]),
-        label_ids=_document_labels(documents, finished["chunk"].details["labels"]),
+        label_ids=_document_labels(documents, finished["chunk"].details),
         near_duplicate=np.zeros(len(documents), bool) if near is None else near,
         tfidf_svm_accuracy=measured.get("tfidf_svm_accuracy"),
         **numbers,
     )
 
 
-def _document_labels(documents: pa.Table, labels: list[str]) -> np.ndarray:
-    return label_ids([row[0] if row else "" for row in documents["labels"].to_pylist()], labels).astype(np.int64)
+def _document_labels(documents: pa.Table, details: dict[str, Any]) -> np.ndarray:
+    if details.get("multi_label"):
+        return np.full(len(documents), UNKNOWN, np.int64)
+    first = [row[0] if row else "" for row in documents["labels"].to_pylist()]
+    return label_ids(first, details["labels"]).astype(np.int64)
 
 
-def _read_vectors(embed: FinishedStage, documents: pa.Table, labels: list[str], inputs: str) -> Vectors:
+def _read_vectors(embed: FinishedStage, documents: pa.Table, details: dict[str, Any], inputs: str) -> Vectors:
     """Return what heads read of embed's chunks as if a trace had noted them; shards are read one at a time, and only sketches are kept."""
     split_of = dict(zip(documents["doc_id"].to_pylist(), documents["split"].to_pylist(), strict=True))
-    label_of = dict(zip(documents["doc_id"].to_pylist(), _document_labels(documents, labels).tolist(), strict=True))
+    label_of = dict(zip(documents["doc_id"].to_pylist(), _document_labels(documents, details).tolist(), strict=True))
     parts = []
     for path in embed.files("vectors-"):
         table = tables.read_tables([path])
@@ -208,7 +211,9 @@ def _read_evaluations(name: str, labels: list[str], finished: dict[str, Finished
             found.append(
                 Predictions(
                     doc_ids=traces.strings_of(table["doc_id"]),
-                    label_ids=label_ids(table["true_label"].to_pylist(), labels).astype(np.int64),
+                    label_ids=label_ids(table["true_label"].to_pylist(), labels).astype(np.int64)
+                    if "true_label" in table.schema.names
+                    else np.full(len(table), UNKNOWN, np.int64),
                     mask_sums=table["num_chunks"].to_numpy().astype(np.int64),
                     hashes=traces.Ragged(np.zeros(0, np.uint64), np.zeros(len(table) + 1, np.int64)),
                     probs=np.stack(columns, axis=1).astype(np.float64),

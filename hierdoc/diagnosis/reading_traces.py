@@ -86,6 +86,7 @@ def training_of(name: str, trace: Trace) -> Training:
         steps=_steps_of(trace.steps, trace.examples),
         held_out=predictions_of(trace.dev, "dev"),
         trains_nothing=facts.get("weights") == [],
+        multi_label=facts.get("multi_label", False),
     )
 
 

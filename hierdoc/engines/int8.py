@@ -28,7 +28,7 @@ class Comparison:
     """What int8 says of dev's chunks beside float32.
 
     Attributes:
-        accuracy, float32_accuracy: the share of chunks whose class is named.
+        accuracy, float32_accuracy: the share of chunks whose class, or whose labels, are named.
         disagreement: the share of chunks that are called otherwise.
     """
 
@@ -108,11 +108,14 @@ def compare(
 
     Args:
         rows: dev's chunks.
-        label_ids: int (N,), theirs; -1 for a class that train never saw.
-        answer: vectors (N, D) to label ids (N,): the chunk head.
+        label_ids: int (N,), theirs; -1 for a class that train never saw; or of any number of labels bool (N, C).
+        answer: vectors (N, D) to label ids of the same shape: the chunk head.
         progress: told how many chunks are done, twice each.
     """
     found, wanted = (answer(encode_chunks(of, rows, progress)) for of in (engine, float32))
-    return Comparison(
-        float((found == label_ids).mean()), float((wanted == label_ids).mean()), float((found != wanted).mean())
-    )
+    return Comparison(_share_alike(found, label_ids), _share_alike(wanted, label_ids), 1 - _share_alike(found, wanted))
+
+
+def _share_alike(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the share of rows that are the same in both."""
+    return float((one == other).reshape(len(one), -1).all(axis=1).mean())

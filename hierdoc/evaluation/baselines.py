@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hierdoc.errors import HierdocError
+from hierdoc.evaluation import label_baselines
 from hierdoc.sequences.grouping import DocumentVectors
 from hierdoc.words.classifier import PENALTIES
 from hierdoc.words.terms import fit_terms
@@ -68,7 +69,7 @@ class Material:
     """B documents of one split, as far as a baseline reads them.
 
     Attributes:
-        label_ids: int (B,); -1 for a class that train never saw.
+        label_ids: int (B,); -1 for a class that train never saw; or of any number of labels bool (B, C).
         texts: their texts, or none.
         documents: their chunk vectors, or None.
     """
@@ -83,7 +84,7 @@ class Answers:
     """What a baseline says of B documents.
 
     Attributes:
-        label_ids: int (B,).
+        label_ids: int (B,), or of any number of labels bool (B, C).
         probs: float (B, C); NaN where the baseline has no probabilities.
         chosen: what dev decided.
         training_seconds: what training took, shared parts and earlier calls included, where own code tells it.
@@ -163,11 +164,35 @@ def check_baseline(baseline: str) -> None:
 
 
 def answer(baseline: str, train: Material, dev: Material, held_out: Material, num_classes: int) -> Answers:
-    """Return what the baseline of that name says of `held_out`."""
+    """Return what the baseline of that name says of `held_out`.
+
+    Of any number of labels, the probabilities (of the SVM, its scores) are held against thresholds that dev tunes; rules
+    then read dev's vectors, too.
+    """
+    if train.label_ids.ndim == 2:
+        return _answer_with_labels(baseline, train, dev, held_out)
     if baseline in RULES:
         probs = RULES[baseline](held_out.documents)
         return Answers(probs.argmax(axis=1), probs)
     return BASELINES[baseline](train, dev, held_out, num_classes)
+
+
+def _answer_with_labels(baseline: str, train: Material, dev: Material, held_out: Material) -> Answers:
+    """Return what a baseline says of documents with any number of labels."""
+    rules = {**RULES, "max": label_baselines.highest, "vote": label_baselines.share_of_chunks}
+    if baseline in rules:
+        found = rules[baseline](dev.documents), rules[baseline](held_out.documents), {}
+    elif baseline == "tfidf_svm":
+        found = label_baselines.word_svm_scores(train, dev, held_out)
+    elif baseline == "tfidf_logistic":
+        found = label_baselines.word_logistic_scores(train, dev, held_out, LOGISTIC_PENALTIES)
+    elif baseline == "mean_logistic":
+        found = label_baselines.vector_logistic_scores(train, dev, held_out, MEAN_PENALTIES, _mean_vectors)
+    else:
+        found = label_baselines.frequency_scores(train, dev, held_out)
+    given, chosen = label_baselines.thresholded(found, dev)
+    probs = np.full(given.shape, np.nan) if baseline == "tfidf_svm" else found[1]
+    return Answers(given, probs, chosen)
 
 
 def _mean_vectors(material: Material) -> np.ndarray:

@@ -23,9 +23,15 @@ def per_class(true_ids: np.ndarray, predicted_ids: np.ndarray, labels: Sequence[
     A ratio with nothing below the line is 0. A document of an unseen class counts against the precision of what was
     predicted for it.
     """
+    places = np.arange(len(labels))
+    return f1_table(true_ids[:, None] == places, predicted_ids[:, None] == places, labels)
+
+
+def f1_table(truth: np.ndarray, given: np.ndarray, labels: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Return `per_class` of which labels documents have and get, bool (B, C)."""
     table = {}
     for label_id, label in enumerate(labels):
-        is_true, is_predicted = true_ids == label_id, predicted_ids == label_id
+        is_true, is_predicted = truth[:, label_id], given[:, label_id]
         hits = int((is_true & is_predicted).sum())
         precision = hits / max(1, int(is_predicted.sum()))
         recall = hits / max(1, int(is_true.sum()))
@@ -44,16 +50,22 @@ def macro_f1(
 
 
 def accuracy_by_chunks(correct: np.ndarray, num_chunks: np.ndarray) -> list[dict[str, Any]]:
-    """Return the accuracy of documents by their number of chunks, for the bins that have documents.
+    """Return the accuracy of documents, bool (B,), by their number of chunks, int (B,); see `by_chunks`."""
+    return by_chunks(correct, num_chunks, "accuracy")
+
+
+def by_chunks(values: np.ndarray, num_chunks: np.ndarray, name: str) -> list[dict[str, Any]]:
+    """Return the mean of one value for each document by its number of chunks, for the bins that have documents.
 
     Args:
-        correct: bool (B,).
+        values: bool or float (B,).
         num_chunks: int (B,).
+        name: of the value.
     """
     rows = []
     for low, high in CHUNK_BINS:
         inside = (num_chunks >= low) & (num_chunks <= (high or np.inf))
         if inside.any():
-            name = f"{low}+" if high is None else str(low) if low == high else f"{low}-{high}"
-            rows.append({"chunks": name, "num_documents": int(inside.sum()), "accuracy": float(correct[inside].mean())})
+            shown = f"{low}+" if high is None else str(low) if low == high else f"{low}-{high}"
+            rows.append({"chunks": shown, "num_documents": int(inside.sum()), name: float(values[inside].mean())})
     return rows

@@ -41,6 +41,16 @@ def check_head(head: str) -> None:
         raise HierdocError(f"`head` must be one of {', '.join(sorted(HEADS))}, but is {head!r} instead")
 
 
+def check_answers(head: str, multi_label: bool) -> None:
+    """Check that a head can answer with any number of labels, if it is to.
+
+    Raises:
+        HierdocError: it can't.
+    """
+    if multi_label and head == "mean_probs":
+        raise HierdocError("`head` mean_probs gives each document one class, and these have any number of labels")
+
+
 def find_head(run: str | PathLike[str], head: str | None = None) -> str:
     """Return the name of a run's trained head: the one that is asked for, or else the one there is (or `DEFAULT_HEAD`).
 

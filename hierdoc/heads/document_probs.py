@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hierdoc.answers.thresholds import FILE, load_thresholds
 from hierdoc.encoders import compat
 from hierdoc.engines import RUNTIMES, is_installed
 from hierdoc.errors import HierdocError
 from hierdoc.graphs import HEAD_GRAPHS
 from hierdoc.heads import HEADS
-from hierdoc.objectives.classification import softmax
+from hierdoc.objectives import ONE_LABEL, Objective, objective_of
 from hierdoc.progress import say
 from hierdoc.sequences.batches import batches_in_order
 from hierdoc.sequences.grouping import DocumentVectors, with_inputs
@@ -22,7 +24,7 @@ from hierdoc.stages.files import write_json
 from hierdoc.stages.weights import load_weights, save_weights
 from hierdoc.words.classifier import load_words
 
-EARLIER = {"inputs": "vectors", "words": False}  # what heads were that do not say it
+EARLIER = {"inputs": "vectors", "words": False, "multi_label": False}  # what heads were that do not say it
 Logits = Callable[[np.ndarray, np.ndarray], np.ndarray]
 DocumentProbs = Callable[[DocumentVectors], np.ndarray]
 HeadProbs = Callable[[DocumentVectors, Sequence[str]], np.ndarray]
@@ -38,7 +40,7 @@ def compile_logits(model: Any) -> Logits:
     return lambda vectors, mask: graph([tf.constant(vectors), tf.constant(mask)], training=False).numpy()
 
 
-def by_document(logits_of: Logits, num_classes: int) -> DocumentProbs:
+def by_document(logits_of: Logits, num_classes: int, objective: Objective = ONE_LABEL) -> DocumentProbs:
     """Return a function of B documents that returns the head's probabilities, float32 (B, C), in their order.
 
     It computes by `logits_of`. A document's own length decides of how many rows its batch is, so that its probabilities
@@ -49,14 +51,16 @@ def by_document(logits_of: Logits, num_classes: int) -> DocumentProbs:
         probs = np.empty((len(documents), num_classes), np.float32)
         for batch in batches_in_order(documents):
             logits = logits_of(batch.vectors, batch.mask)
-            probs[batch.members] = softmax(logits[: len(batch.members)].astype(np.float64)).astype(np.float32)
+            probs[batch.members] = objective.probs_of(logits[: len(batch.members)].astype(np.float64)).astype(
+                np.float32
+            )
         return probs
 
     return document_probs
 
 
 def save_head(folder: Path, model: Any, config: dict[str, Any]) -> None:
-    """Write weights.safetensors and config.json (`head`, `inputs`, `words`, `dim`, `labels`, `encoder_fingerprint`,
+    """Write weights.safetensors and config.json (`head`, `inputs`, `words`, `dim`, `labels`, `multi_label`, `encoder_fingerprint`,
     `encoding`) into `folder`."""
     save_weights(folder / "weights.safetensors", {_name(variable): variable.numpy() for variable in model.variables})
     write_json(folder / "config.json", config)
@@ -103,7 +107,7 @@ def load_document_probs(folder: Path) -> tuple[HeadProbs, dict[str, Any]]:
         if engine in RUNTIMES and head not in HEAD_GRAPHS:
             say(f"{folder}: {engine} can't run the head {head}; TensorFlow does")
         logits_of = compile_logits(load_head(folder)[0])
-    document_probs = by_document(logits_of, num_classes)
+    document_probs = by_document(logits_of, num_classes, objective_of(config["multi_label"]))
     words = load_words(folder) if config["words"] else None
 
     def head_probs(documents: DocumentVectors, texts: Sequence[str]) -> np.ndarray:
@@ -111,6 +115,26 @@ def load_document_probs(folder: Path) -> tuple[HeadProbs, dict[str, Any]]:
         return probs if words is None else words.join(probs, words.scores(texts))
 
     return head_probs, config
+
+
+def answers_of(
+    folder: Path, config: Mapping[str, Any], thresholds: str | PathLike[str] | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function from probabilities (B, C) to answers (see `Objective.answers`) of the head in `folder` with this config.
+
+    `thresholds` is a file to take instead of those that dev has tuned.
+
+    Raises:
+        HierdocError: as `load_thresholds`; the head gives each document one class and has no thresholds.
+    """
+    objective = objective_of(config["multi_label"])
+    if not objective.multi_label:
+        if thresholds is not None:
+            raise HierdocError(f"{thresholds}: {folder} names the most probable class, and needs no thresholds")
+        return objective.answers
+    path = folder / FILE if thresholds is None else Path(thresholds)
+    found = load_thresholds(path, config["labels"], config["encoder_fingerprint"])
+    return lambda probs: objective.answers(probs, found)
 
 
 def load_head_config(folder: Path) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from hierdoc.engines.encoding import Engine, encode_chunks
 from hierdoc.engines.int8 import load_int8_engine
 from hierdoc.engines.precision import cpu_has_bfloat16
 from hierdoc.errors import HierdocError
-from hierdoc.heads.document_probs import load_document_probs
-from hierdoc.objectives.classification import chunk_probs
+from hierdoc.heads.document_probs import answers_of, load_document_probs
+from hierdoc.objectives import objective_of
 from hierdoc.progress import warn
 from hierdoc.sequences.grouping import group_by_document
 from hierdoc.stages import tables
@@ -55,12 +55,12 @@ class Predictor:
         counted: what was seen so far: documents, empty, chunks, dropped, tokens, unknown.
     """
 
-    def __init__(self, run: str | PathLike[str], head: str):
-        """Load what predicts.
+    def __init__(self, run: str | PathLike[str], head: str, thresholds: str | PathLike[str] | None = None):
+        """Load what predicts; with a file of `thresholds` to take instead of the head's own.
 
         Raises:
             HierdocError: finetune or the head is missing or has changed, or the head was trained on another encoder's
-                vectors.
+                vectors; as `answers_of`.
         """
         finetune, trained = read_stage(run, "finetune"), read_stage(run, f"heads/{head}")
         self._document_probs, head_config = load_document_probs(trained.path)
@@ -68,6 +68,8 @@ class Predictor:
             raise HierdocError(
                 f"{trained.path}: was trained on the vectors of another encoder than {finetune.path} holds"
             )
+        self._answers = answers_of(trained.path, head_config, thresholds)
+        self._objective = objective_of(head_config["multi_label"])
         self.config = load_config(finetune.path)
         self.labels: list[str] = self.config["labels"]
         self._tokenizer = load_tokenizer(finetune.path)
@@ -112,14 +114,16 @@ class Predictor:
         if progress is not None:
             progress.total = (progress.total or 0) + len(cut.rows)
         vectors = encode_chunks(self._engine, cut.rows, progress)
-        documents = group_by_document(cut.owners, cut.places, vectors, chunk_probs(vectors, self._chunk_head))
+        documents = group_by_document(
+            cut.owners, cut.places, vectors, self._objective.chunk_probs(vectors, self._chunk_head)
+        )
         number = {doc_id: place for place, doc_id in enumerate(documents.doc_ids)}
         text_of = dict(zip(cut.doc_ids, cut.texts, strict=True))
         probs = self._document_probs(documents, [text_of[doc_id] for doc_id in documents.doc_ids])
         order = [number[doc_id] for doc_id in cut.doc_ids]
         probs = probs[order]
         return tables.predictions_table(
-            list(cut.doc_ids), probs.argmax(axis=1), probs, documents.num_chunks[order], self.labels
+            list(cut.doc_ids), self._answers(probs), probs, documents.num_chunks[order], self.labels
         )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from hierdoc.engines.token_batches import bucket_lengths, pad_tokens, padded_lengths
 from hierdoc.learning.loop import LabelledBatch
 from hierdoc.learning.seeds import generator
+from hierdoc.objectives.classification import row_weights
 from hierdoc.sequences.reading import TrainingChunks
 
 CHUNKS_PER_STEP = 16
@@ -95,8 +96,9 @@ def _make_batch(
 ) -> LabelledBatch:
     inputs = pad_tokens([chunks.rows[index] for index in members], CHUNKS_PER_STEP, length)
     inputs += further_inputs(members, length)
-    labels, weights = np.zeros(CHUNKS_PER_STEP, np.int32), np.zeros(CHUNKS_PER_STEP, np.float32)
+    labels = np.zeros((CHUNKS_PER_STEP, *chunks.label_ids.shape[1:]), chunks.label_ids.dtype)
     labels[: len(members)] = chunks.label_ids[members]
-    weights[: len(members)] = class_weights[chunks.label_ids[members]]
+    weights = np.zeros((CHUNKS_PER_STEP, *chunks.label_ids.shape[1:]), np.float32)
+    weights[: len(members)] = row_weights(chunks.label_ids[members], class_weights)
     doc_ids = [chunks.doc_ids[document] for document in chunks.document_of[members].tolist()]
     return LabelledBatch(inputs, labels, weights, doc_ids, list(chunks.chunk_index[members, None]), updates)

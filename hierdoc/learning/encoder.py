@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from hierdoc.encoders import compat
-from hierdoc.engines.precision import in_precision
 from hierdoc.engines.encoding import Engine, encode_chunks
+from hierdoc.engines.precision import in_precision
 from hierdoc.engines.tensorflow import build_engine
 from hierdoc.engines.token_batches import pad_tokens
 from hierdoc.learning import loop
@@ -21,12 +21,13 @@ from hierdoc.learning.history import History
 from hierdoc.learning.optimizers import adam
 from hierdoc.learning.schedules import warmup_linear
 from hierdoc.learning.traces import HeldOut, TrainingTrace, spread
-from hierdoc.objectives import classification
+from hierdoc.objectives import ONE_LABEL, Objective, classification
 from hierdoc.progress import bar, say
 from hierdoc.sequences.reading import TrainingChunks
-from hierdoc.tracing.batches import Batch
+from hierdoc.tracing.batches import Batch, noted_labels
 
 CHUNKS_PER_PART = 2048  # are encoded between two looks at whether a checkpoint is due
+SURE = 10.0  # the logit of a label that all chunks have
 PROBED = 4  # chunks, each of them five times: what takes a head no time takes an encoder some
 
 
@@ -40,6 +41,7 @@ def train_encoder(
     history: History,
     checkpoints: Checkpoints,
     trace: TrainingTrace | None = None,
+    objective: Objective = ONE_LABEL,
 ) -> tuple[dict[str, np.ndarray], int, dict[str, float]]:
     """Train the encoder and a chunk head; leave the weights of the best epoch on dev in the encoder.
 
@@ -52,12 +54,14 @@ def train_encoder(
         history: gets a line for each epoch.
         checkpoints: what an interrupted training left, and where this one leaves the same.
         trace: gets what each step saw and what came of it, and is saved.
+        objective: what the chunk head is to say.
 
     Returns:
         the chunk head's arrays, the best epoch from 1, and rates for timings.json.
     """
     tf = compat.load_tensorflow()
-    head = classification.ChunkHead(encoder.dim, num_classes, seed=parameters["seed"])
+    bias = objective.first_bias(train.label_ids)
+    head = classification.ChunkHead(encoder.dim, num_classes, seed=parameters["seed"], bias=bias)
     body = encoder.trainable(parameters["freeze_embeddings"], parameters["trainable_layers"])
     variables = [*body, head.kernel, head.bias]
     plans = _plan_epochs(train, chunk_size, parameters)
@@ -86,10 +90,10 @@ def train_encoder(
     def read_dev() -> dict[str, float]:
         with bar("dev", "chunks", len(dev.rows)) as progress:
             vectors = encode_chunks(engine, dev.rows, progress)
-        probs = classification.chunk_probs(vectors, head.arrays())
+        probs = objective.chunk_probs(vectors, head.arrays())
         if trace:
             trace.note_dev(probs)
-        return _reading(probs, dev)
+        return _reading(probs, dev, objective)
 
     say(
         f"finetune: {len(train.rows)} chunks of {train.document_of.max() + 1} documents, "
@@ -105,10 +109,11 @@ def train_encoder(
                 trace_each_shape=True,
                 accumulates=accumulation > 1,
                 max_grad_norm=parameters["max_grad_norm"],
+                loss_of=objective.loss,
             ),
             batches_of=lambda epoch: make_batches(plans[epoch], train, weights, accumulation, further_inputs),
             read_dev=read_dev,
-            better=lambda new, best: new["dev_chunk_accuracy"] > best["dev_chunk_accuracy"],
+            better=lambda new, best: new[_measured(objective)] > best[_measured(objective)],
             history=history,
             checkpoints=checkpoints,
             num_epochs=parameters["epochs"],
@@ -133,6 +138,7 @@ def fit_softmax(
     history: History,
     checkpoints: Checkpoints,
     trace: TrainingTrace | None = None,
+    objective: Objective = ONE_LABEL,
 ) -> tuple[dict[str, np.ndarray], int, dict[str, float]]:
     """Fit the chunk head by logistic regression on the vectors of the encoder as it is; see `train_encoder`.
 
@@ -147,12 +153,22 @@ def fit_softmax(
     train_vectors, dev_vectors = vectors[: len(train.rows)], vectors[len(train.rows) :]
     scaler = StandardScaler().fit(train_vectors)
     weight = None if parameters["class_weight"] == "none" else parameters["class_weight"]
-    model = LogisticRegression(max_iter=1000, class_weight=weight).fit(scaler.transform(train_vectors), train.label_ids)
-    head = _as_softmax(model, scaler)
-    probs = classification.chunk_probs(dev_vectors, head)
-    reading = _reading(probs, dev)
+    scaled = scaler.transform(train_vectors)
+
+    def fitted(truth: np.ndarray) -> Any:
+        return LogisticRegression(max_iter=1000, class_weight=weight).fit(scaled, truth)
+
+    if objective.multi_label:
+        head = _as_sigmoids(
+            [fitted(truth) if truth.any() and not truth.all() else truth for truth in train.label_ids.T], scaler
+        )
+    else:
+        head = _as_softmax(fitted(train.label_ids), scaler)
+    probs = objective.chunk_probs(dev_vectors, head)
+    reading = _reading(probs, dev, objective)
     history.add({"epoch": 0, **reading})
-    say(f"finetune 0/0: dev_chunk_accuracy {reading['dev_chunk_accuracy']:.4f} with the encoder as it is")
+    measured = _measured(objective)
+    say(f"finetune 0/0: {measured} {reading[measured]:.4f} with the encoder as it is")
     if trace:
         _note_fitted(trace, train, probs)
         trace.save(history.epochs, _held_out(dev), finished=True)
@@ -197,9 +213,13 @@ def _weights_of_classes(
     return classification.class_weights(train.label_ids[drawn], num_classes, class_weight == "balanced")
 
 
-def _reading(probs: np.ndarray, dev: TrainingChunks) -> dict[str, float]:
-    accuracy, loss = classification.accuracy_and_loss(probs, dev.label_ids)
-    return {"dev_chunk_accuracy": accuracy, "dev_chunk_loss": loss}
+def _reading(probs: np.ndarray, dev: TrainingChunks, objective: Objective) -> dict[str, float]:
+    found, loss = objective.read(probs, dev.label_ids)
+    return {_measured(objective): found, "dev_chunk_loss": loss}
+
+
+def _measured(objective: Objective) -> str:
+    return f"dev_chunk_{objective.measure}"
 
 
 def _as_softmax(model: Any, scaler: Any) -> dict[str, np.ndarray]:
@@ -212,6 +232,19 @@ def _as_softmax(model: Any, scaler: Any) -> dict[str, np.ndarray]:
         "kernel": kernel.astype(np.float32),
         "bias": (intercepts - scaler.mean_ @ kernel).astype(np.float32),
     }
+
+
+def _as_sigmoids(models: Sequence[Any], scaler: Any) -> dict[str, np.ndarray]:
+    """Return a chunk head's arrays of a regression for each label; or of the label of all chunks, bool (N,), where that is constant."""
+    heads = [
+        (np.zeros(len(scaler.mean_)), SURE if of_label.all() else -SURE)
+        if isinstance(of_label, np.ndarray)
+        else (of_label.coef_[0], of_label.intercept_[0])
+        for of_label in models
+    ]
+    kernel = np.stack([coefficients for coefficients, _ in heads], axis=1) / scaler.scale_[:, None]
+    bias = np.asarray([intercept for _, intercept in heads]) - scaler.mean_ @ kernel
+    return {"kernel": kernel.astype(np.float32), "bias": bias.astype(np.float32)}
 
 
 def _encode_in_parts(engine: Engine, rows: Sequence[np.ndarray], checkpoints: Checkpoints) -> np.ndarray:
@@ -241,6 +274,6 @@ def _note_fitted(trace: TrainingTrace, train: TrainingChunks, dev_probs: np.ndar
         token_ids, mask = pad_tokens(train.rows[part], len(train.rows[part]), int(train.lengths[part].max()))
         doc_ids = [train.doc_ids[document] for document in train.document_of[part].tolist()]
         index = list(train.chunk_index[part, None])
-        trace.add_examples(Batch(token_ids, mask, train.label_ids[part], True, doc_ids, index))
+        trace.add_examples(Batch(token_ids, mask, noted_labels(train.label_ids[part]), True, doc_ids, index))
     trace.note_dev(dev_probs)
     trace.keep_dev()

@@ -16,7 +16,7 @@ from hierdoc.learning.history import History
 from hierdoc.learning.optimizers import adam
 from hierdoc.learning.seeds import generator, seed_tensorflow
 from hierdoc.learning.traces import HeldOut, TrainingTrace, spread
-from hierdoc.objectives.classification import accuracy_and_loss
+from hierdoc.objectives import ONE_LABEL, Objective
 from hierdoc.sequences import batches
 from hierdoc.sequences.grouping import DocumentVectors
 from hierdoc.sequences.reading import LabelledDocuments
@@ -34,6 +34,7 @@ def train_head(
     history: History,
     checkpoints: Checkpoints,
     trace: TrainingTrace | None = None,
+    objective: Objective = ONE_LABEL,
 ) -> tuple[Any, int, dict[str, float]]:
     """Return (the head with the weights of its best epoch on dev, that epoch from 1, rates for timings.json).
 
@@ -44,12 +45,17 @@ def train_head(
         history: gets a line for each epoch.
         checkpoints: what an interrupted training left, and where this one leaves the same.
         trace: gets what each step saw and what came of it, and is saved.
+        objective: what the head is to say.
     """
     seed_tensorflow(parameters["seed"])
     model = HEADS[parameters["head"]](dim, num_classes)
+    bias = objective.first_bias(train.label_ids)
+    if bias is not None:
+        model.get_layer("logits").bias.assign(bias)
     logits_of = compile_logits(model)
-    document_probs = by_document(logits_of, num_classes)
+    document_probs = by_document(logits_of, num_classes, objective)
     optimizer = adam(parameters["learning_rate"])
+    measured = f"dev_{objective.measure}"
 
     def batches_of(epoch: int) -> list[Any]:
         rng = generator(parameters["seed"], "head epoch", epoch)
@@ -60,8 +66,8 @@ def train_head(
         probs = document_probs(dev.documents)
         if trace:
             trace.note_dev(probs)
-        accuracy, loss = accuracy_and_loss(probs, dev.label_ids)
-        return {"dev_accuracy": accuracy, "dev_loss": loss}
+        found, loss = objective.read(probs, dev.label_ids)
+        return {measured: found, "dev_loss": loss}
 
     outcome = loop.train(
         loop.make_trained(
@@ -72,10 +78,11 @@ def train_head(
             optimizer,
             parameters["seed"],
             trace_each_shape=False,
+            loss_of=objective.loss,
         ),
         batches_of=batches_of,
         read_dev=read_dev,
-        better=lambda new, best: (new["dev_accuracy"], -new["dev_loss"]) > (best["dev_accuracy"], -best["dev_loss"]),
+        better=lambda new, best: (new[measured], -new["dev_loss"]) > (best[measured], -best["dev_loss"]),
         history=history,
         checkpoints=checkpoints,
         num_epochs=parameters["epochs"],
@@ -92,7 +99,8 @@ def train_head(
 
 def _make_batch(train: LabelledDocuments, members: np.ndarray) -> loop.LabelledBatch:
     batch = batches.make_batch(train.documents, members)
-    label_ids, weights = np.zeros(len(batch.mask), np.int32), np.zeros(len(batch.mask), np.float32)
+    label_ids = np.zeros((len(batch.mask), *train.label_ids.shape[1:]), train.label_ids.dtype)
+    weights = np.zeros(len(batch.mask), np.float32)
     label_ids[: len(members)], weights[: len(members)] = train.label_ids[members], 1
     doc_ids = [train.documents.doc_ids[member] for member in members.tolist()]
     chunk_index = [np.arange(length, dtype=np.int32) for length in train.documents.num_chunks[members].tolist()]

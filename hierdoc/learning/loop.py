@@ -18,7 +18,7 @@ from hierdoc.learning.history import History
 from hierdoc.learning.traces import TrainingTrace
 from hierdoc.objectives.classification import weighted_loss
 from hierdoc.progress import bar, say
-from hierdoc.tracing.batches import Batch
+from hierdoc.tracing.batches import Batch, noted_labels
 from hierdoc.tracing.weights import rate_now
 
 _OF_TRACE = "trace-"  # what the names of a trace's arrays in a checkpoint begin with
@@ -30,8 +30,8 @@ class LabelledBatch:
 
     Attributes:
         inputs: the model's arguments: arrays whose first axis is N.
-        label_ids: int32 (N,).
-        weights: float32 (N,); 0 for rows that only fill up the batch, which are the last.
+        label_ids: int32 (N,), or of any number of labels bool (N, C).
+        weights: float32 (N,), or each label's own (N, C); 0 for rows that only fill up the batch, which are the last.
         doc_ids: of the other rows, the examples.
         chunk_index: int32 arrays, of the examples' chunks in their order.
         updates: whether the weights change after it, by all gradients since they last did.
@@ -46,13 +46,13 @@ class LabelledBatch:
 
     @property
     def num_examples(self) -> int:
-        return int((self.weights > 0).sum())
+        return int((self.weights.reshape(len(self.weights), -1).max(axis=1) > 0).sum())
 
     def examples(self) -> Batch:
         """Return the examples as a trace takes them; the first two inputs are token ids or vectors, and their mask."""
         values, mask, *_ = self.inputs
         num = len(self.doc_ids)
-        return Batch(values[:num], mask[:num], self.label_ids[:num], True, self.doc_ids, self.chunk_index)
+        return Batch(values[:num], mask[:num], noted_labels(self.label_ids[:num]), True, self.doc_ids, self.chunk_index)
 
 
 @dataclass(frozen=True)

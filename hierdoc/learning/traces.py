@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from hierdoc.tracing import probing
-from hierdoc.tracing.batches import Batch
+from hierdoc.tracing.batches import Batch, noted_labels
 from hierdoc.tracing.hashing import hash_rows
 from hierdoc.tracing.predictions import to_probs
 from hierdoc.tracing.record import Record, dev_table
@@ -28,7 +28,7 @@ class HeldOut:
     """The dev examples of a training.
 
     Attributes:
-        doc_ids, label_ids: of each; -1 for a class that train never saw.
+        doc_ids, label_ids: of each; -1 for a class that train never saw; of any number of labels, bool (N, C).
         rows: the vectors of its chunks (S, D), or its token ids (T,).
     """
 
@@ -49,11 +49,17 @@ class TrainingTrace:
         num_documents: int,
         weights_loaded: int = 0,
         weights_expected: int = 0,
+        multi_label: bool = False,
     ):
-        """Begin a trace that goes into `folder`, of the run directory `run`; else as `hierdoc.trace.Recorder`."""
+        """Begin a trace that goes into `folder`, of the run directory `run`; else as `hierdoc.trace.Recorder`.
+
+        With `multi_label`, an example has any number of labels, of which nothing is noted.
+        """
         self.doctor_command = shlex.join(["python", "-m", "hierdoc.doctor", str(run)])
         self._folder = folder
-        self._record = Record(kind, len(labels), labels, num_documents, weights_loaded, weights_expected)
+        self._record = Record(
+            kind, len(labels), labels, num_documents, weights_loaded, weights_expected, multi_label=multi_label
+        )
         self._before: dict[str, np.ndarray] = {}
         self._dev_probs: np.ndarray | None = None
         self._kept_dev_probs: np.ndarray | None = None
@@ -116,7 +122,9 @@ def spread(lengths: np.ndarray, num: int, longest: int) -> np.ndarray:
 
 def _dev_table(held_out: HeldOut, probs: np.ndarray) -> Any:
     hashes = [hash_rows(row if row.ndim == 2 else row[None]) for row in held_out.rows]
-    return dev_table(held_out.doc_ids, held_out.label_ids, [len(row) for row in held_out.rows], hashes, to_probs(probs))
+    return dev_table(
+        held_out.doc_ids, noted_labels(held_out.label_ids), [len(row) for row in held_out.rows], hashes, to_probs(probs)
+    )
 
 
 def _arrays(variables: Sequence[Any]) -> dict[str, np.ndarray]:

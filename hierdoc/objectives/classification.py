@@ -1,4 +1,4 @@
-"""Softmax classification: the chunk head, its loss, and the weights of rare classes."""
+"""Softmax classification: its loss and the weights of rare classes; and the chunk head."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ DROPOUT_PLACE = 4095  # the last one; an encoder counts from 0
 
 
 class ChunkHead:
-    """Dropout and a dense softmax over a chunk's vector, as bert-for-tf2's users build it.
+    """Dropout and a dense layer over a chunk's vector, as bert-for-tf2's users build it.
 
     Attributes:
         kernel: variable float32 (D, C), truncated normal of deviation 0.02.
-        bias: variable float32 (C,), zeros.
+        bias: variable float32 (C,).
     """
 
-    def __init__(self, dim: int, num_classes: int, dropout_rate: float = 0.2, seed: int = 0):
+    def __init__(self, dim: int, num_classes: int, dropout_rate: float = 0.2, seed: int = 0, bias: Any = None):
+        """Begin with random weights, and a bias of float32 (C,) or of zeros."""
         tf = compat.load_tensorflow()
         initializer = tf.keras.initializers.TruncatedNormal(stddev=0.02, seed=seed)
         self.kernel = tf.Variable(initializer((dim, num_classes)), name="chunk_head/kernel")
-        self.bias = tf.Variable(tf.zeros(num_classes), name="chunk_head/bias")
+        self.bias = tf.Variable(tf.zeros(num_classes) if bias is None else bias, name="chunk_head/bias")
         self._dropout_rate = dropout_rate
 
     def __call__(self, vectors: Any, dropout_seed: Any = None) -> Any:
@@ -44,8 +45,12 @@ def chunk_probs(vectors: np.ndarray, head: dict[str, np.ndarray]) -> np.ndarray:
 
     Computed in float64, so that a row does not depend on how many others there are.
     """
-    logits = vectors.astype(np.float64) @ head["kernel"].astype(np.float64) + head["bias"].astype(np.float64)
-    return softmax(logits).astype(np.float32)
+    return softmax(chunk_logits(vectors, head)).astype(np.float32)
+
+
+def chunk_logits(vectors: np.ndarray, head: dict[str, np.ndarray]) -> np.ndarray:
+    """Return the chunk head's logits, float64 (N, C), of vectors (N, D)."""
+    return vectors.astype(np.float64) @ head["kernel"].astype(np.float64) + head["bias"].astype(np.float64)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -70,12 +75,24 @@ def weighted_loss(logits: Any, label_ids: Any, weights: Any) -> Any:
 def class_weights(label_ids: np.ndarray, num_classes: int, balanced: bool) -> np.ndarray:
     """Return float32 (C,): ones, or N / (C x count of the class), as scikit-learn's "balanced".
 
-    A class of which there is no row has weight 0.
+    A class of which there is no row has weight 0. Of rows with any number of labels, bool (N, C), balanced is the number of
+    rows without a label by that of rows with it, so that both weigh as much.
     """
     if not balanced:
         return np.ones(num_classes, np.float32)
+    if label_ids.ndim == 2:
+        positive = label_ids.sum(axis=0)
+        return ((len(label_ids) - positive) / np.maximum(positive, 1)).clip(1).astype(np.float32)
     counts = np.bincount(label_ids, minlength=num_classes)
     return np.where(counts > 0, len(label_ids) / (num_classes * np.maximum(counts, 1)), 0).astype(np.float32)
+
+
+def row_weights(label_ids: np.ndarray, class_weights: np.ndarray) -> np.ndarray:
+    """Return the weights of N rows' losses by those of their classes, float32 (C,): (N,), or of any number of labels (N, C).
+
+    A label's weight is then that of its loss where a row has it; where not, the weight is 1.
+    """
+    return class_weights[label_ids] if label_ids.ndim == 1 else np.where(label_ids, class_weights, np.float32(1))
 
 
 def accuracy_and_loss(probs: np.ndarray, label_ids: np.ndarray) -> tuple[float, float]:

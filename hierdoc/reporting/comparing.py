@@ -17,7 +17,7 @@ FAR = 0.2  # below the baseline: drawn, it would leave no room to tell the other
 
 
 def headline(summaries: Sequence[DatasetSummary]) -> Section:
-    """Return the accuracy of each arm on each data set."""
+    """Return the accuracy of each arm on each data set, or its mean F1 of a document."""
     names = list(dict.fromkeys(arm.name for summary in summaries for arm in summary.arms))
     rows = []
     for name in names:
@@ -27,13 +27,21 @@ def headline(summaries: Sequence[DatasetSummary]) -> Section:
             mark = " *" * (summary.chosen is not None and summary.chosen.name == name)
             cells.append(mean_and_spread(found[0].accuracy()) + mark if found else "")
         rows.append([name, *cells])
-    header = ["accuracy on test", *(summary.name for summary in summaries)]
+    measures = {summary.measure for summary in summaries}
+    several = len(measures) > 1
+    names_of = [f"{summary.name}, {summary.measure}" if several else summary.name for summary in summaries]
+    header = ["on test" if several else f"{measures.pop()} on test", *names_of]
     note = "Mean ± standard deviation over seeds (their number). * is the arm that dev prefers."
     return Section("All data sets", tables=[Table(header, rows)], notes=[note])
 
 
 def overview(summary: DatasetSummary) -> Section:
     """Return how right each arm is, beside the baseline."""
+    f1s = {"document_macro_f1": "macro F1"}
+    of_probabilities = {"expected_calibration_error": "calibration error"}
+    if summary.has_label_lists:
+        f1s = {"document_micro_f1": "micro F1", **f1s, "exact_match": "exact match"}
+        of_probabilities = {"ranking_precision": "ranking precision"}
     rows = []
     for arm in summary.arms:
         difference = summary.difference(arm)
@@ -43,21 +51,32 @@ def overview(summary: DatasetSummary) -> Section:
                 arm.name,
                 f"{summary.dev[arm.name]:.3f}" if arm.name in summary.dev else "",
                 mean_and_spread(arm.accuracy()),
-                mean_and_spread(arm.values("document_macro_f1")),
+                *(mean_and_spread(arm.values(metric)) for metric in f1s),
                 "" if is_baseline else _signed(difference.interval),
                 "" if is_baseline else ", ".join(map(_mcnemar, difference.tests)),
-                mean_cell(arm.values("expected_calibration_error")),
+                *(mean_cell(arm.values(metric)) for metric in of_probabilities),
                 mean_cell(arm.values("log_loss")),
             ]
         )
-    header = ["arm", "on dev", "accuracy", "macro F1", "difference", "McNemar p", "calibration error", "log loss"]
+    header = [
+        "arm",
+        "on dev",
+        summary.measure,
+        *f1s.values(),
+        "difference",
+        "McNemar p",
+        *of_probabilities.values(),
+        "log loss",
+    ]
     tables = [Table(header, rows)]
     notes = [
         "Dev has chosen epochs and penalties, too: what it says of an arm is too good, most where there was most to choose from.",
-        "Log loss counts a document with 16 at most.",
+        "A label's log loss is 16 at most; a document's is the sum over labels. On dev: the micro F1."
+        if summary.has_label_lists
+        else "Log loss counts a document with 16 at most.",
     ]
     if any(not arm.values("log_loss") for arm in summary.arms):
-        notes.append("An arm without calibration error has no probabilities.")
+        notes.append(f"An arm without {next(iter(of_probabilities.values()))} has no probabilities.")
     near = np.asarray(summary.documents["near_duplicate_of_train"].to_pylist(), bool)
     if near.any() and not near.all():
         without = [
@@ -65,7 +84,7 @@ def overview(summary: DatasetSummary) -> Section:
              "" if arm is summary.baseline else _signed(summary.difference(arm, ~near).interval)]
             for arm in summary.arms
         ]  # fmt: skip
-        heading = f"accuracy without {near.sum():,} near-duplicates of training documents"
+        heading = f"{summary.measure} without {near.sum():,} near-duplicates of training documents"
         tables.append(Table(["arm", heading, "difference"], without))
     return Section(summary.name, paragraphs=_what_is_compared(summary), tables=tables, notes=notes)
 
@@ -75,9 +94,9 @@ def _what_is_compared(summary: DatasetSummary) -> list[str]:
     pooled = f" in {num_splits} folds, each in the test of one; their predictions are pooled" if num_splits > 1 else ""
     paragraphs = [
         f"{len(summary.documents):,} test documents{pooled}.",
-        f"Compared with {name}: the difference of accuracy on the same documents with its 95 % interval (paired bootstrap over "
-        "documents; an arm's seeds are averaged first), and McNemar's exact p, seed by seed, with the documents that only the "
-        "arm and only the baseline has right.",
+        f"Compared with {name}: the difference of {summary.measure} on the same documents with its 95 % interval (paired bootstrap "
+        "over documents; an arm's seeds are averaged first), and McNemar's exact p, seed by seed, with the documents that only the "
+        f"arm and only the baseline has right{', label for label' if summary.has_label_lists else ''}.",
         f"The interval is of these trained models: documents vary in it, trainings do not, and where there is one seed nobody "
         f"knows how far another would have come. {len(summary.arms) - 1} arms are compared with {name} and nothing is corrected "
         "for that: of arms that are no better, one interval in twenty excludes zero all the same. Near-duplicates among the test "
@@ -136,7 +155,7 @@ def by_fold(summary: DatasetSummary) -> list[Section]:
         return []
     rows = [[arm.name, *(statistics.mean(arm.accuracy(members)) for _, members in parts)] for arm in summary.arms]
     counted = ["documents", *(int(members.sum()) for _, members in parts)]
-    table = Table(["accuracy", *(name for name, _ in parts)], [counted, *rows])
+    table = Table([summary.measure, *(name for name, _ in parts)], [counted, *rows])
     return [Section(f"{summary.name}: by fold", 3, tables=[table])]
 
 
@@ -158,15 +177,19 @@ def by_length(summary: DatasetSummary) -> Section:
              "" if arm is summary.baseline else _signed(summary.difference(arm, summary.long).interval)]
             for arm in summary.arms
         ]  # fmt: skip
-        header = [f"long documents only ({LONG} chunks or more: {summary.long.sum():,})", "accuracy", "difference"]
+        header = [f"long documents only ({LONG} chunks or more: {summary.long.sum():,})", summary.measure, "difference"]
         tables.append(Table(header, long_rows))
-    caption = "Accuracy by length with 95 % intervals (Wilson's)" + _of_some(shown, summary)
+    caption = f"{summary.measure[0].upper()}{summary.measure[1:]} by length with 95 % intervals (Wilson's)" + _of_some(
+        shown, summary
+    )
     return Section(f"{summary.name}: by length", 3, figure=figure, caption=caption, tables=tables, notes=notes)
 
 
 def calibration(summary: DatasetSummary) -> list[Section]:
     """Return how far each arm's probabilities mean what they say; no section where no arm has any."""
     shown = {}
+    if summary.has_label_lists:
+        return []
     able = [arm for arm in summary.arms if arm.values("log_loss")]
     for arm in _clearest(summary, of=able):
         confidence = np.concatenate([result.predictions["probability"].to_numpy() for result in arm.results])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from hierdoc.comparison.results import Result
 from hierdoc.comparison.summary import ArmSummary, DatasetSummary
 from hierdoc.reporting import figures
 from hierdoc.reporting.sections import Section, Table
@@ -21,27 +22,33 @@ def classes(summary: DatasetSummary) -> Section:
     featured = summary.featured
     results = featured.results
     labels = sorted({label for result in results for label in result.facts["metrics"]["labels"]})
-    place = {label: at for at, label in enumerate(labels)}
-    matrix = np.zeros((len(labels), len(labels)), np.int64)
-    for result in results:
-        table = result.predictions
-        for true, answer in zip(table["true_label"].to_pylist(), table["label"].to_pylist(), strict=True):
-            matrix[place[true], place[answer]] += 1
     arms = list(dict.fromkeys([featured.name, summary.baseline.name]))
     by_name = {arm.name: arm for arm in summary.arms}
     rows = []
     for label in labels:
         count = results[0].facts["metrics"]["per_class"].get(label, {}).get("num_documents", 0)
         rows.append([label, count, *(_f1(by_name[name], label) for name in arms)])
+    header = ["class", "documents", *(f"F1 of {name}" for name in arms)]
+    tables = [Table(header, rows)]
+    if summary.has_label_lists:
+        return Section(f"{summary.name}: labels", 3, tables=tables)
     caption = (
         f"{featured.name}: rows are true classes, the colour is the share of the row"
         + (f"; counts of {len(results)} seeds together" if len(results) > 1 else "") + "."
     )  # fmt: skip
-    header = ["class", "documents", *(f"F1 of {name}" for name in arms)]
-    return Section(
-        f"{summary.name}: classes", 3, figure=figures.confusion(labels, matrix), caption=caption,
-        tables=[Table(header, rows)],
-    )  # fmt: skip
+    figure = figures.confusion(labels, _confused(results, labels))
+    return Section(f"{summary.name}: classes", 3, figure=figure, caption=caption, tables=tables)
+
+
+def _confused(results: Sequence[Result], labels: Sequence[str]) -> np.ndarray:
+    """Return how many documents of each class (row) got each answer, int64 (C, C), over all seeds."""
+    place = {label: at for at, label in enumerate(labels)}
+    matrix = np.zeros((len(labels), len(labels)), np.int64)
+    for result in results:
+        table = result.predictions
+        for true, answer in zip(table["true_label"].to_pylist(), table["label"].to_pylist(), strict=True):
+            matrix[place[true], place[answer]] += 1
+    return matrix
 
 
 def coverage(summary: DatasetSummary) -> Section:
@@ -69,6 +76,8 @@ def mistakes(summary: DatasetSummary, texts: Mapping[tuple[int, str], str]) -> S
     """Return the featured arm's surest wrong answers, with the beginnings of those `texts` that are given."""
     arm = summary.featured
     result = arm.results[0]
+    if summary.has_label_lists:
+        return _wrong_lists(summary, texts)
     rows = [row for row in result.predictions.to_pylist() if row["label"] != row["true_label"]]
     rows.sort(key=lambda row: (-(row["probability"] or 0), row["part"], row["doc_id"]))
     header = ["document", "true class", "answer", "probability", "of the true class", "chunks"]
@@ -96,6 +105,34 @@ def mistakes(summary: DatasetSummary, texts: Mapping[tuple[int, str], str]) -> S
             f"{len(shown)} of {len(rows):,} wrong answers of {arm.name}, seed {result.facts['seed']}, which has no "
             "probabilities to sort them by."
         )
+    return Section(f"{summary.name}: most confident mistakes", 3, paragraphs=[paragraph], tables=[Table(header, shown)])
+
+
+def _wrong_lists(summary: DatasetSummary, texts: Mapping[tuple[int, str], str]) -> Section:
+    """Return `mistakes` of documents with any number of labels: those that are the least likely by the arm's probabilities."""
+    arm, result = summary.featured, summary.featured.results[0]
+    rows = [row for row in result.predictions.to_pylist() if set(row["labels"]) != set(row["true_labels"])]
+    rows.sort(key=lambda row: (-(row["log_loss"] or 0), row["part"], row["doc_id"]))
+    shown = []
+    for row in rows[:NUM_MISTAKES]:
+        missed, too_many = (
+            ", ".join(label for label in row[one] if label not in row[other])
+            for one, other in (("true_labels", "labels"), ("labels", "true_labels"))
+        )
+        cells = [
+            row["doc_id"],
+            ", ".join(row["true_labels"]),
+            missed,
+            too_many,
+            _or_empty(row["log_loss"]),
+            row["num_chunks"],
+        ]
+        shown.append(cells + ([_beginning(texts.get((row["part"], row["doc_id"]), ""))] if texts else []))
+    header = ["document", "its labels", "missed", "given too many", "log loss", "chunks", *(["text"] if texts else [])]
+    paragraph = (
+        f"{len(shown)} of {len(rows):,} answers of {arm.name}, seed {result.facts['seed']}, that are not quite right; first those whose "
+        "labels it thought least likely, where it has probabilities."
+    )
     return Section(f"{summary.name}: most confident mistakes", 3, paragraphs=[paragraph], tables=[Table(header, shown)])
 
 

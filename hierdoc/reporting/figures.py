@@ -92,7 +92,8 @@ def curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> st
     figure, grid = _grid(len(histories), 2, 6.8, 2.5)
     for row, (name, runs) in zip(grid, histories.items(), strict=True):
         prefix = "dev_chunk_" if any("dev_chunk_loss" in epoch for epoch in runs[0]) else "dev_"
-        for axes, series in ((row[0], ("train_loss", f"{prefix}loss")), (row[1], (f"{prefix}accuracy",))):
+        measure = "micro_f1" if f"{prefix}micro_f1" in runs[0][0] else "accuracy"
+        for axes, series in ((row[0], ("train_loss", f"{prefix}loss")), (row[1], (f"{prefix}{measure}",))):
             for at, key in enumerate(series):
                 found = [[epoch[key] for epoch in run if key in epoch] for run in runs]
                 found = [values for values in found if values]

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hierdoc.corpus.labels import label_ids
+from hierdoc.corpus.labels import Label, label_ids, label_matrix
 from hierdoc.errors import HierdocError
 from hierdoc.sequences.grouping import DocumentVectors, inputs_of, order_of_chunks
 from hierdoc.stages import tables
@@ -24,12 +24,12 @@ class LabelledDocuments:
 
     Attributes:
         documents: their chunk vectors.
-        labels: the B documents' labels.
-        label_ids: int32 (B,); -1 for a class that train never saw.
+        labels: the B documents' labels; of several labels each, as tuples.
+        label_ids: int32 (B,), -1 for a class that train never saw; of several labels each, bool (B, C), which they have.
     """
 
     documents: DocumentVectors
-    labels: list[str]
+    labels: list[Label]
     label_ids: np.ndarray
 
     def __len__(self) -> int:
@@ -86,7 +86,7 @@ def read_split(
         done += len(rows)
     documents = DocumentVectors(doc_ids, vectors, np.concatenate(probs)[order], starts)
     by_id = {
-        doc_id: (labels[0], num_chunks)
+        doc_id: (labels, num_chunks)
         for doc_id, labels, num_chunks in zip(
             wanted.to_pylist(), table["labels"].to_pylist(), table["num_chunks"].to_pylist(), strict=True
         )
@@ -100,8 +100,21 @@ def read_split(
             raise HierdocError(
                 f"{embed.path}: document {doc_id!r} must have {by_id[doc_id][1]} vectors, but has {count} instead"
             )
-    labels = [by_id[doc_id][0] for doc_id in documents.doc_ids]
-    return LabelledDocuments(documents, labels, label_ids(labels, chunk.details["labels"]))
+    return LabelledDocuments(documents, *read_labels(chunk, [by_id[doc_id][0] for doc_id in documents.doc_ids]))
+
+
+def has_label_lists(chunk: FinishedStage) -> bool:
+    """Return whether the documents have any number of labels, rather than one."""
+    return chunk.details.get("multi_label", False)  # earlier versions had one
+
+
+def read_labels(chunk: FinishedStage, stored: list[list[str]]) -> tuple[list[Label], np.ndarray]:
+    """Return `labels` and `label_ids` (see `LabelledDocuments`) of B documents, of what their table holds for labels."""
+    order = chunk.details["labels"]
+    if has_label_lists(chunk):
+        return list(map(tuple, stored)), label_matrix(stored, order)
+    labels = [labels[0] for labels in stored]
+    return labels, label_ids(labels, order)
 
 
 def _rows_of(path: Path, wanted: pa.Array, columns: list[str]) -> pa.Table:
@@ -127,15 +140,15 @@ class LabelledTexts:
 
     Attributes:
         doc_ids: B ids, sorted.
-        texts, labels: of these documents.
-        label_ids: int32 (B,); -1 for a class that train never saw.
+        texts: of these documents.
+        labels, label_ids: as `LabelledDocuments` has them.
         num_chunks, num_tokens: int32 (B,).
         near_duplicate_of_train: bool (B,).
     """
 
     doc_ids: list[str]
     texts: list[str]
-    labels: list[str]
+    labels: list[Label]
     label_ids: np.ndarray
     num_chunks: np.ndarray
     num_tokens: np.ndarray
@@ -146,12 +159,10 @@ def read_texts(chunk: FinishedStage, split: str) -> LabelledTexts:
     """Return the documents of one split with their texts; there may be none."""
     columns = ["doc_id", "text", "labels", "num_chunks", "num_tokens", "near_duplicate_of_train"]
     rows = sorted(read_documents(chunk, split, columns).to_pylist(), key=lambda row: row["doc_id"])
-    labels = [row["labels"][0] for row in rows]
     return LabelledTexts(
         [row["doc_id"] for row in rows],
         [row["text"] for row in rows],
-        labels,
-        label_ids(labels, chunk.details["labels"]),
+        *read_labels(chunk, [row["labels"] for row in rows]),
         np.asarray([row["num_chunks"] for row in rows], np.int32),
         np.asarray([row["num_tokens"] for row in rows], np.int32),
         np.asarray([row["near_duplicate_of_train"] for row in rows], bool),
@@ -166,7 +177,7 @@ class TrainingChunks:
         rows: token ids, int32 (T_n,) each.
         lengths: int64 (N,).
         document_of: int64 (N,), the document's number in this split.
-        label_ids: int32 (N,); -1 for a class that train never saw.
+        label_ids: int32 (N,) or bool (N, C): their documents', as `LabelledDocuments` has them.
         chunk_index: int32 (N,).
         doc_ids: the documents' ids, by their numbers.
     """
@@ -183,7 +194,7 @@ def read_chunks(chunk: FinishedStage, split: str) -> TrainingChunks:
     """Return the chunks of one split with their documents' labels; there may be none."""
     documents = read_documents(chunk, split, ["doc_id", "labels"])
     number = {doc_id: place for place, doc_id in enumerate(documents["doc_id"].to_pylist())}
-    ids = label_ids([labels[0] for labels in documents["labels"].to_pylist()], chunk.details["labels"])
+    _, ids = read_labels(chunk, documents["labels"].to_pylist())
     rows: list[np.ndarray] = []
     owners: list[int] = []
     places: list[int] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -49,15 +50,20 @@ def vectors_schema(dim: int, num_classes: int) -> pa.Schema:
     )
 
 
-def predictions_schema(labels: Iterable[str], with_truth: bool) -> pa.Schema:
+def predictions_schema(labels: Iterable[str], with_truth: bool, multi_label: bool = False) -> pa.Schema:
     """Return the schema of predictions: one probability column for each of `labels`, in order."""
-    fields = [
-        ("doc_id", pa.string()),
-        ("label", pa.string()),
-        ("probability", pa.float32()),
-        ("num_chunks", pa.int32()),
-    ]
-    fields += [("true_label", pa.string())] if with_truth else []
+    if multi_label:
+        several = pa.list_(pa.string())
+        fields = [("doc_id", pa.string()), ("labels", several), ("num_chunks", pa.int32())]
+        fields += [("true_labels", several)] if with_truth else []
+    else:
+        fields = [
+            ("doc_id", pa.string()),
+            ("label", pa.string()),
+            ("probability", pa.float32()),
+            ("num_chunks", pa.int32()),
+        ]
+        fields += [("true_label", pa.string())] if with_truth else []
     return pa.schema(fields + [(f"probability:{label}", pa.float32()) for label in labels])
 
 
@@ -102,18 +108,25 @@ def predictions_table(
     probs: np.ndarray,
     num_chunks: np.ndarray,
     labels: Sequence[str],
-    true_labels: Sequence[str] | None = None,
+    true_labels: Sequence[Any] | None = None,
 ) -> pa.Table:
     """Return B documents' predictions as one table.
 
     Args:
         doc_ids: B ids.
-        label_ids: int (B,), the answers as places in `labels`.
+        label_ids: int (B,), the answers as places in `labels`; or of any number of labels bool (B, C).
         probs: float (B, C); NaN becomes null.
         num_chunks: int (B,).
         labels: the C classes.
-        true_labels: B labels, for a table with the truth beside each answer.
+        true_labels: B labels, or tuples of them, for a table with the truth beside each answer.
     """
+    if label_ids.ndim == 2:
+        several = pa.list_(pa.string())
+        answers = [[labels[at] for at in np.flatnonzero(row)] for row in label_ids]
+        columns = [pa.array(doc_ids, pa.string()), pa.array(answers, several), pa.array(num_chunks, pa.int32())]
+        columns += [] if true_labels is None else [pa.array(map(list, true_labels), several)]
+        columns += [_floats(probs[:, at]) for at in range(len(labels))]
+        return pa.Table.from_arrays(columns, schema=predictions_schema(labels, true_labels is not None, True))
     columns = [
         pa.array(doc_ids, pa.string()),
         pa.array([labels[at] for at in label_ids], pa.string()),

@@ -10,6 +10,7 @@ import numpy as np
 
 from hierdoc.errors import HierdocError
 
+UNKNOWN = int(np.iinfo(np.int32).min)  # null in a trace's tables
 NO_LABEL = -1  # what stands for a label that is no number, and for a one-hot row without a one
 
 
@@ -100,14 +101,24 @@ def make_batch(
 
 
 def read_labels(labels: Any) -> np.ndarray:
-    """Return class ids, int32 (B,), of integers or floats (B,) or (B, 1), rounded, or of rows (B, C): the largest one's place."""
+    """Return class ids, int32 (B,), of integers or floats (B,) or (B, 1), rounded, or of rows (B, C): the largest one's place.
+
+    A row with several as large (any number of labels) is UNKNOWN.
+    """
     array = np.asarray(next(iter(labels.values())) if isinstance(labels, dict) else labels)
     if array.ndim == 2 and array.shape[1] > 1:
-        return np.where(array.any(axis=1), array.argmax(axis=1), NO_LABEL).astype(np.int32)
+        several = (array == array.max(axis=1, keepdims=True)).sum(axis=1) > 1
+        places = np.where(several, UNKNOWN, array.argmax(axis=1))
+        return np.where(array.any(axis=1), places, NO_LABEL).astype(np.int32)
     if array.size != len(array):
         raise HierdocError(f"labels must have shape (B,), (B, 1) or (B, C), but have {array.shape} instead")
     rounded = np.rint(array.reshape(-1).astype(np.float64))
     return np.where(np.isfinite(rounded), rounded, NO_LABEL).astype(np.int32)
+
+
+def noted_labels(label_ids: np.ndarray) -> np.ndarray:
+    """Return what a trace notes of B examples' label_ids, int32 (B,): these, or where each has any number of labels, UNKNOWN."""
+    return label_ids if label_ids.ndim == 1 else np.full(len(label_ids), UNKNOWN, np.int32)
 
 
 def learned_rows(weights: Any, num: int) -> np.ndarray | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from hierdoc.tracing.batches import Batch
+from hierdoc.tracing.batches import UNKNOWN, Batch
 from hierdoc.tracing.files import EXAMPLES
 from hierdoc.tracing.hashing import checksum_rows, hash_rows, sketch_rows
 
@@ -84,7 +84,7 @@ class Examples:
         columns = [
             pa.array(range(len(self._rows)), pa.int32()),
             pa.array(doc_ids, pa.string()),
-            pa.array(label_ids, pa.int32()),
+            or_null(label_ids),
             pa.array(mask_sums, pa.int32()),
             lists(index, pa.int32()),
             lists(hashes, pa.uint64()),
@@ -99,7 +99,7 @@ class Examples:
             index, sketches = row["chunk_index"], row["sketches"]
             self._add(
                 row["doc_id"],
-                row["label_id"],
+                UNKNOWN if row["label_id"] is None else row["label_id"],
                 row["mask_sum"],
                 None if index is None else np.asarray(index, np.int32),
                 np.asarray(row["hashes"], np.uint64),
@@ -116,6 +116,12 @@ def hashes_of(batch: Batch, row: int) -> tuple[np.ndarray, int]:
 def sketches_of(batch: Batch, row: int) -> np.ndarray | None:
     """Return the sketches of one example's vectors, one after the other; None of token ids."""
     return sketch_rows(batch.values[row][batch.real[row]]).reshape(-1) if batch.values.ndim == 3 else None
+
+
+def or_null(numbers: Sequence[int]) -> pa.Array:
+    """Return numbers as an int32 Arrow array in which UNKNOWN is null."""
+    array = np.asarray(numbers, np.int32)
+    return pa.array(array, mask=array == UNKNOWN)
 
 
 def lists(arrays: Sequence[np.ndarray | None], kind: pa.DataType) -> pa.Array:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from hierdoc.tracing.batches import Batch
-from hierdoc.tracing.examples import Examples, hashes_of, lists, sketches_of
+from hierdoc.tracing.examples import Examples, hashes_of, lists, or_null, sketches_of
 from hierdoc.tracing.files import DEV, FORMAT, MADE, STEPS, Trace, write_trace
 from hierdoc.tracing.hashing import hash_rows, sketch_rows
 
@@ -35,6 +35,7 @@ class Record:
         weights_loaded: int | None = None,
         weights_expected: int | None = None,
         with_sketches: bool = False,
+        multi_label: bool = False,
     ):
         """Begin with nothing noted; docs/trace.md says what the arguments are."""
         self.facts: dict[str, Any] = {
@@ -49,6 +50,8 @@ class Record:
             "weights": None,
             "probe": None,
         }
+        if multi_label:
+            self.facts["multi_label"] = True
         self.examples = Examples(with_sketches)
         self.epochs: list[dict[str, Any]] = []
         self._steps: list[tuple[Any, ...]] = []  # STEPS' columns but the first
@@ -147,7 +150,7 @@ def dev_table(
     """Return B held-out examples with their probabilities (B, C) and their vectors' sketches, of the schema DEV."""
     columns = [
         pa.array([None] * len(probs) if doc_ids is None else doc_ids, pa.string()),
-        pa.array(label_ids, pa.int32()),
+        or_null(label_ids),
         pa.array(mask_sums, pa.int32()),
         lists(hashes, pa.uint64()),
         lists(list(probs), pa.float32()),

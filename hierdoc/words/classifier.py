@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from hierdoc.answers.thresholds import best_threshold
 from hierdoc.stages import tables
 from hierdoc.words.terms import fit_terms, make_vectorizer
 
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0)  # the SVM's C, from which dev chooses; higher fits train more closely
 FILE = "words.parquet"
+LEAST = 1e-12  # a probability that has a logarithm
 ABSENT = -10.0  # the score of a class that train does not have; an SVM's are around -1 and 1
 
 
@@ -30,6 +32,7 @@ class WordClassifier:
         idf: float32 (V,).
         weights: float32 (V, C).
         bias: float32 (C,).
+        multi_label: whether documents have any number of labels.
         head_share, words_share: what a head's log-probabilities and these scores are multiplied by before they are added.
     """
 
@@ -39,6 +42,7 @@ class WordClassifier:
     bias: np.ndarray
     head_share: float = 1.0
     words_share: float = 0.0
+    multi_label: bool = False
 
     def scores(self, texts: Sequence[str]) -> np.ndarray:
         """Return the SVM's decision values of B texts, float64 (B, C); a text's do not depend on the others."""
@@ -54,15 +58,19 @@ class WordClassifier:
 
     def join(self, probs: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """Return the probabilities of B documents, float32 (B, C), by a head's, float32 (B, C), and their `scores`."""
-        return joined(probs, scores, self.head_share, self.words_share).astype(np.float32)
+        return self.joined(probs, scores, self.head_share, self.words_share).astype(np.float32)
 
+    def joined(self, probs: np.ndarray, scores: np.ndarray, head_share: float, words_share: float) -> np.ndarray:
+        """Return softmax(head_share log(probs) + words_share scores), float64 (B, C).
 
-def joined(probs: np.ndarray, scores: np.ndarray, head_share: float, words_share: float) -> np.ndarray:
-    """Return softmax(head_share log(probs) + words_share scores), float64 (B, C)."""
-    from scipy.special import softmax
+        Of any number of labels it is each one's sigmoid, of its log-odds for the logarithm.
+        """
+        from scipy.special import expit, logit, softmax
 
-    logits = head_share * np.log(np.maximum(probs.astype(np.float64), 1e-12)) + words_share * scores
-    return softmax(logits, axis=1)
+        probs = np.clip(probs.astype(np.float64), LEAST, None)
+        if self.multi_label:
+            return expit(head_share * logit(np.minimum(probs, 1 - LEAST)) + words_share * scores)
+        return softmax(head_share * np.log(probs) + words_share * scores, axis=1)
 
 
 def fit_words(
@@ -75,12 +83,14 @@ def fit_words(
     """Return the SVM (scikit-learn's LinearSVC, one class against the others) with the C that is best on dev, the lower on ties.
 
     Args:
-        texts, label_ids: of train.
+        texts, label_ids: of train; of any number of labels, bool (B, C).
         dev_texts, dev_label_ids: to choose by; -1 is a class that train never saw.
         num_classes: C; classes of which train has no document score far below all others.
     """
     from sklearn.svm import LinearSVC
 
+    if label_ids.ndim == 2:
+        return _fit_labels(texts, label_ids, dev_texts, dev_label_ids)
     fitted, classes = fit_terms(texts), np.unique(label_ids)
     if fitted is None or len(classes) < 2:
         bias = np.where(np.isin(np.arange(num_classes), classes), 0.0, ABSENT).astype(np.float32)
@@ -95,6 +105,38 @@ def fit_words(
         return int((words.scores(dev_texts).argmax(axis=1) == dev_label_ids).sum())
 
     return max(map(fitted_with, PENALTIES), key=right_on_dev)  # the first of equals
+
+
+def _fit_labels(
+    texts: Sequence[str], truth: np.ndarray, dev_texts: Sequence[str], dev_truth: np.ndarray
+) -> WordClassifier:
+    """Return `fit_words` of documents with any number of labels, bool (B, C): an SVM for each, one C for all by dev's micro-F1."""
+    from sklearn.svm import LinearSVC
+
+    fitted, num_labels = fit_terms(texts), truth.shape[1]
+    constant = np.where(truth.all(axis=0), -ABSENT, ABSENT).astype(
+        np.float32
+    )  # the score of a label that all have, or none
+    if fitted is None:
+        varies = truth.any(axis=0) & ~truth.all(axis=0)
+        bias = np.where(varies, 0, constant).astype(np.float32)
+        return WordClassifier(
+            [], np.zeros(0, np.float32), np.zeros((0, num_labels), np.float32), bias, multi_label=True
+        )
+    vectorizer, features = fitted
+    terms, idf = vectorizer.get_feature_names_out().tolist(), vectorizer.idf_.astype(np.float32)
+
+    def fitted_with(penalty: float) -> WordClassifier:
+        weights, bias = np.zeros((len(terms), num_labels), np.float32), constant.copy()
+        for place in np.flatnonzero(truth.any(axis=0) & ~truth.all(axis=0)):
+            model = LinearSVC(C=penalty, random_state=0).fit(features, truth[:, place])
+            weights[:, place], bias[place] = model.coef_[0], model.intercept_[0]
+        return WordClassifier(terms, idf, weights, bias, multi_label=True)
+
+    def micro_f1(words: WordClassifier) -> float:
+        return best_threshold(words.scores(dev_texts).reshape(-1), dev_truth.reshape(-1))[1]
+
+    return max(map(fitted_with, PENALTIES), key=micro_f1)  # the first of equals
 
 
 def _classifier(model: Any, vectorizer: Any, num_classes: int) -> WordClassifier:
@@ -118,16 +160,17 @@ def with_shares(words: WordClassifier, probs: np.ndarray, scores: np.ndarray, la
         words: the classifier.
         probs: float32 (B, C), a head's of dev's documents, none of which it has learned from.
         scores: float64 (B, C), the words' of the same documents.
-        label_ids: theirs; -1 is a class that train never saw, and is left out.
+        label_ids: theirs; -1 is a class that train never saw, and is left out; of any number of labels, bool (B, C).
     """
     from scipy.optimize import minimize
 
-    known = label_ids >= 0
-    truth = label_ids[known]
+    known = np.full(len(label_ids), True) if words.multi_label else label_ids >= 0
+    probs, scores, truth = probs[known], scores[known], label_ids[known]
 
     def loss(logs: np.ndarray) -> float:
-        found = joined(probs[known], scores[known], *np.exp(logs))
-        likelihood = np.log(np.maximum(found[np.arange(len(truth)), truth], 1e-12)).mean()
+        found = words.joined(probs, scores, *np.exp(logs))
+        of_truth = np.where(truth, found, 1 - found) if words.multi_label else found[np.arange(len(truth)), truth]
+        likelihood = np.log(np.maximum(of_truth, LEAST)).mean()
         return float((logs**2).sum() / len(truth) - likelihood)
 
     begin = np.array([[0.0, 0.0], [0.5, 0.0], [0.0, 0.5]])
@@ -144,6 +187,7 @@ def save_words(folder: Path, words: WordClassifier) -> None:
         {"term": pa.array(words.terms, pa.string()), "idf": words.idf, "weights": tables.fixed_lists(words.weights)}
     )
     about = {"bias": words.bias.tolist(), "head_share": words.head_share, "words_share": words.words_share}
+    about |= {"multi_label": True} if words.multi_label else {}
     tables.write_table(folder / FILE, table.replace_schema_metadata({"words": json.dumps(about)}))
 
 
@@ -153,5 +197,5 @@ def load_words(folder: Path) -> WordClassifier:
     about = json.loads(table.schema.metadata[b"words"])
     return WordClassifier(
         table["term"].to_pylist(), table["idf"].to_numpy(), tables.matrix_of(table["weights"]),
-        np.asarray(about["bias"], np.float32), about["head_share"], about["words_share"],
+        np.asarray(about["bias"], np.float32), about["head_share"], about["words_share"], about.get("multi_label", False),
     )  # fmt: skip

@@ -122,7 +122,7 @@ def test_a_chunks_text_makes_the_chunks_tokens_again(tokenizer):
 def write(folder: Path, tokenizer: WordPieceTokenizer, texts: list[str]) -> tuple[list[pa.Table], list[pa.Table]]:
     writer = ShardWriter(folder)
     for number, text in enumerate(texts):
-        document = (f"d{number}", text, "pets", "train", number == 1)
+        document = (f"d{number}", text, ("pets",), "train", number == 1)
         writer.add(document, chunk_document(text, tokenizer, chunk_size=5))
     writer.close()
     writer.close()  # again: nothing happens
@@ -197,7 +197,7 @@ def test_the_same_documents_make_the_same_bytes(tokenizer, tmp_path: Path):
 
 def test_a_shard_is_kept_between_two_shards_only(tokenizer, tmp_path: Path):
     write(tmp_path, tokenizer, ["cat"])
-    documents = [("other", "dog", "pets", "train", False), ("d0", "cat", "pets", "train", False)]
+    documents = [("other", "dog", ["pets"], "train", False), ("d0", "cat", ["pets"], "train", False)]
     writer = ShardWriter(tmp_path)
     assert writer.keep(documents, 0) == 0 and writer.keep(documents, 1) == 1
     writer = ShardWriter(tmp_path)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics import f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
@@ -114,3 +115,47 @@ def test_texts_without_a_word_say_nothing(texts: list[str], tmp_path: Path):
 def test_train_documents_of_one_class_name_that_class():
     words = fit_words(["ant bee", "bee cat"], np.array([1, 1]), ["ant"], np.array([1]), 3)
     assert words.scores(["anything", "ant"]).argmax(axis=1).tolist() == [1, 1]
+
+
+def test_labels_get_an_svm_each_with_one_c_for_all():
+    texts, label_ids = made_up(80, 3, 0)
+    dev, dev_ids = made_up(40, 3, 1)
+    truth, dev_truth = (
+        np.eye(4, dtype=bool)[ids] | (np.eye(4, dtype=bool)[0] & (ids == 2)[:, None]) for ids in (label_ids, dev_ids)
+    )
+    words = fit_words(texts, truth, dev, dev_truth, 4)
+    best, best_f1 = None, -1.0
+    terms = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2, dtype=np.float32)
+    features = terms.fit_transform(texts)
+    for penalty in (0.1, 0.3, 1.0, 3.0, 10.0):
+        models = [LinearSVC(C=penalty, random_state=0).fit(features, truth[:, at]) for at in range(3)]
+        scores = np.stack([model.decision_function(terms.transform(dev)) for model in models], axis=1)
+        f1 = max(f1_score(dev_truth[:, :3], scores >= at, average="micro") for at in np.unique(scores))
+        if f1 > best_f1 + 1e-12:
+            best, best_f1 = scores, f1
+    found = words.scores(dev)
+    np.testing.assert_allclose(found[:, :3], best, atol=1e-4)
+    assert (found[:, 3] == ABSENT).all()  # which no training document has
+
+
+def test_a_label_is_joined_by_its_odds(tmp_path: Path):
+    words = WordClassifier(
+        [], np.zeros(0, np.float32), np.zeros((0, 2), np.float32), np.zeros(2, np.float32), 2.0, 0.5, True
+    )
+    save_words(tmp_path, words)
+    found = load_words(tmp_path).join(np.float32([[0.8, 0.1]]), np.array([[1.0, -3.0]]))
+    odds = np.array([4.0, 1 / 9]) ** 2 * np.exp([0.5, -1.5])
+    np.testing.assert_allclose(found, [odds / (1 + odds)], rtol=1e-6)
+
+
+def test_shares_of_labels_make_dev_most_likely():
+    rng = np.random.default_rng(0)
+    truth = rng.random((200, 3)) < 0.3
+    noise, sure = rng.random((200, 3)).astype(np.float32), np.where(truth, 2.0, -2.0) + rng.normal(size=(200, 3)) * 2
+    words = WordClassifier(
+        [], np.zeros(0, np.float32), np.zeros((0, 3), np.float32), np.zeros(3, np.float32), multi_label=True
+    )
+    by_words = with_shares(words, noise, sure, truth)
+    assert by_words.words_share > 0.5 and by_words.head_share < 0.3
+    by_head = with_shares(words, (1 / (1 + np.exp(-sure))).astype(np.float32), rng.normal(size=(200, 3)), truth)
+    assert by_head.head_share > 0.5 and by_head.words_share < 0.3

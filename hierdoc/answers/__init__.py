@@ -1,0 +1,1 @@
+"""From probabilities to answers, where a document has any number of labels."""

@@ -1,0 +1,347 @@
+"""Documents with any number of labels, through every command, on a ten-word world."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from conftest import write_csv
+from sklearn.metrics import f1_score
+
+from hierdoc import (
+    chunk,
+    embed_chunks,
+    evaluate,
+    evaluate_head,
+    experiment,
+    finetune_encoder,
+    predict,
+    predict_documents,
+    report,
+    splits,
+    train_head,
+)
+from hierdoc import run as run_command
+from hierdoc.comparison import apart
+from hierdoc.comparison.results import read_results
+from hierdoc.corpus.split_files import text_sha256
+from hierdoc.doctor import examine
+from hierdoc.export import export_run
+from hierdoc.stages.finished import read_stage
+
+KINDS = [("cats", "cat sat"), ("dogs", "dog ran"), ("fish", "fish swam")]
+
+
+def rows() -> list[dict[str, str]]:
+    """56 documents of 1 to 5 chunks of 10 tokens, with each of the three labels or not; two of test know another label."""
+    found = []
+    for number in range(56):
+        mine = [kind for at, kind in enumerate(KINDS) if number >> at & 1]
+        words = " and ".join(text for _, text in mine) or "far"
+        labels = [label for label, _ in mine]
+        if number in (41, 42):
+            labels.append("birds")
+        text = " ".join(f"the {words} and a {words}." for _ in range(1 + number % 4))
+        split = "dev" if number in range(24, 40) else "test" if number >= 40 else "train"
+        found.append({"id": f"{number:02d}", "text": text, "label": "|".join(labels), "split": split})
+    return found
+
+
+FLAGS = ["--id-column", "id", "--split-column", "split", "--multi-label", "--chunk-size", "10"]
+LEARN = ["--epochs", "2", "--learning-rate", "0.01", "--precision", "float32"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: str) -> Path:
+    """A run with all five stages. Do not write into it."""
+    place = tmp_path_factory.mktemp("labels")
+    data = write_csv(place / "labels.csv", rows())
+    assert run_command.main([str(data), str(place / "run"), *FLAGS, *LEARN, "--encoder", tiny_encoder]) == 0
+    return place / "run"
+
+
+def predictions(run: Path, name: str = "mean_pool") -> list[dict]:
+    return pq.read_table(run / "evaluate" / name / "predictions.parquet").to_pylist()
+
+
+def test_the_metrics_are_those_of_the_predictions(run: Path):
+    metrics = json.loads((run / "evaluate/mean_pool/metrics.json").read_text())
+    found = predictions(run)
+    truth = {row["id"]: set(filter(None, row["label"].split("|"))) for row in rows() if row["split"] == "test"}
+    assert {row["doc_id"]: set(row["true_labels"]) for row in found} == truth
+    assert metrics["labels"] == ["cats", "dogs", "fish"]
+    hits = sum(len(truth[row["doc_id"]] & set(row["labels"])) for row in found)
+    total = sum(len(truth[row["doc_id"]]) + len(row["labels"]) for row in found)
+    assert metrics["document_micro_f1"] == pytest.approx(2 * hits / total)
+    assert metrics["exact_match"] == pytest.approx(
+        np.mean([truth[row["doc_id"]] == set(row["labels"]) for row in found])
+    )
+    assert metrics["num_unseen_labels"] == 2 and metrics["num_without_label"] == 2
+    assert {"average_micro_f1", "first_chunk_micro_f1", "tfidf_svm_micro_f1", "majority_micro_f1"} <= metrics.keys()
+    assert metrics["tfidf_svm_micro_f1"] > 0.9  # each label has words of its own; `birds` is never given
+    assert metrics["chunk_micro_f1"] > 0
+
+
+def test_labels_are_given_from_the_thresholds_of_dev_on(run: Path):
+    thresholds = json.loads((run / "heads/mean_pool/thresholds.json").read_text())["thresholds"]
+    for row in predictions(run):
+        given = [label for label in ("cats", "dogs", "fish") if row[f"probability:{label}"] >= thresholds[label]]
+        assert row["labels"] == given
+    dev = {row["id"]: row["label"].split("|") for row in rows() if row["split"] == "dev"}
+    evaluated = evaluate_head(run, split="dev")
+    found = pq.read_table(evaluated.path / "predictions.parquet").to_pylist()
+    for label in thresholds:
+        truth = np.array([label in dev[row["doc_id"]] for row in found])
+        probs = np.array([row[f"probability:{label}"] for row in found])
+        best = max(f1_score(truth, probs >= at, zero_division=0) for at in probs)
+        if truth.sum() >= 10:
+            assert f1_score(truth, probs >= thresholds[label]) == pytest.approx(best)
+    assert read_stage(run, "heads/mean_pool").details["tuned_dev_micro_f1"] == evaluated.details["document_micro_f1"]
+
+
+def test_predict_gives_the_answers_of_evaluate_in_every_format(run: Path, tmp_path: Path, capsys):
+    new = pd.DataFrame([{"id": row["id"], "text": row["text"]} for row in rows() if row["split"] == "test"])
+    wanted = {row["doc_id"]: row for row in predictions(run)}
+    frame = predict_documents(run, new)
+    assert frame["labels"].tolist() == [wanted[doc_id]["labels"] for doc_id in frame["doc_id"]]
+    assert frame["probability:cats"].tolist() == [wanted[doc_id]["probability:cats"] for doc_id in frame["doc_id"]]
+    assert not {"label", "probability"} & set(frame.columns)
+    for suffix in ("csv", "jsonl", "parquet"):
+        predict_documents(run, new, tmp_path / f"out.{suffix}")
+    with (tmp_path / "out.csv").open() as file:
+        assert [row["labels"] for row in csv.DictReader(file)] == ["|".join(labels) for labels in frame["labels"]]
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [line["labels"] for line in lines] == frame["labels"].tolist()
+    assert pq.read_table(tmp_path / "out.parquet")["labels"].to_pylist() == frame["labels"].tolist()
+    new.to_csv(tmp_path / "new.csv", index=False)
+    assert predict.main([str(run), str(tmp_path / "new.csv")]) == 0
+    assert capsys.readouterr().out == (tmp_path / "out.csv").read_text()
+
+
+def test_a_person_may_give_thresholds_of_their_own(run: Path, tmp_path: Path, capsys):
+    new = write_csv(tmp_path / "new.csv", [{"id": "1", "text": "the cat sat"}, {"id": "2", "text": "far"}])
+    mine = tmp_path / "mine.json"
+    mine.write_text(json.dumps({"thresholds": {"cats": 0, "dogs": 1, "fish": 0}}))
+    assert predict_documents(run, new, thresholds=mine)["labels"].tolist() == [["cats", "fish"]] * 2
+    mine.write_text(json.dumps({"thresholds": {"cats": 0, "dogs": 1, "birds": 0}}))
+    assert predict.main([str(run), str(new), "--thresholds", str(mine)]) == 2
+    assert "a threshold for 'birds', which is none of the run's 3 labels" in capsys.readouterr().err
+
+
+def test_a_run_of_one_label_each_has_no_thresholds(tiny_run: Path, tmp_path: Path, capsys):
+    new = write_csv(tmp_path / "new.csv", [{"id": "1", "text": "the cat sat"}])
+    mine = tmp_path / "mine.json"
+    mine.write_text(json.dumps({"thresholds": {"cats": 0, "dogs": 1, "fish": 0}}))
+    assert predict.main([str(tiny_run), str(new), "--thresholds", str(mine)]) == 2
+    assert "names the most probable class, and needs no thresholds" in capsys.readouterr().err
+
+
+def test_csv_jsonl_and_parquet_lists_make_the_same_documents(tmp_path: Path, tiny_encoder: str):
+    lists = [{**row, "label": row["label"].split("|") if row["label"] else []} for row in rows()]
+    semicolons = [{**row, "label": row["label"].replace("|", ";")} for row in rows()]
+    paths = [write_csv(tmp_path / "a.csv", rows()), write_csv(tmp_path / "b.csv", semicolons)]
+    for name in ("c.jsonl", "d.parquet"):
+        paths.append(tmp_path / name)
+    paths[2].write_text("\n".join(map(json.dumps, lists)))
+    pd.DataFrame(lists).to_parquet(paths[3])
+    found = []
+    for path in paths:
+        flags = [*FLAGS, "--encoder", tiny_encoder, *(["--label-separator", ";"] if path.name == "b.csv" else [])]
+        assert chunk.main([str(path), str(tmp_path / path.stem), *flags]) == 0
+        stage = read_stage(tmp_path / path.stem, "chunk")
+        assert stage.details["multi_label"] and stage.details["num_without_label"] == 7
+        found.append([pq.read_table(path)["labels"].to_pylist() for path in stage.files("documents-")])
+    assert found[0] == found[1] == found[2] == found[3]
+
+
+@pytest.mark.parametrize(
+    ("cell", "flags", "said"),
+    [
+        (
+            ["cats", "dogs"],
+            [],
+            "must hold one label, but holds the list ['cats', 'dogs'] instead; --multi-label reads lists",
+        ),
+        ([], [], "must hold one label, but holds the list [] instead"),
+        (7, ["--multi-label"], "must hold a list of labels, but holds 7 instead"),
+        ({"cats": 1}, ["--multi-label"], "must hold a list of labels, but holds {'cats': 1} instead"),
+        (["cats", 7], ["--multi-label"], "must hold labels that are text, but holds 7 instead"),
+        (["cats", ""], ["--multi-label"], "holds an empty label: ['cats', '']"),
+        ("cats||dogs", ["--multi-label"], "holds an empty label: 'cats||dogs'"),
+        (["cats", "cats"], ["--multi-label"], "holds the label 'cats' twice"),
+        (["a|b"], ["--multi-label"], "in which the separator '|' stands; give another one with --label-separator"),
+    ],
+)
+def test_labels_that_are_not_as_declared_are_told_with_their_row(
+    cell: object, flags: list[str], said: str, tmp_path: Path, tiny_encoder: str, capsys
+):
+    good = ["cats"] if flags else "cats"
+    lines = [{"id": "1", "text": "cat", "label": good}, {"id": "2", "text": "dog", "label": cell}]
+    path = tmp_path / "data.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    flags = ["--id-column", "id", "--encoder", tiny_encoder, "--chunk-size", "10", *flags]
+    assert chunk.main([str(path), str(tmp_path / "run"), *flags]) == 2
+    error = capsys.readouterr().err
+    assert f"{path}: row 2: column 'label' " in error and said in error and not (tmp_path / "run").exists()
+
+
+def test_lists_of_one_label_each_are_not_any_number_of_labels(tmp_path: Path, tiny_encoder: str, capsys):
+    data = write_csv(
+        tmp_path / "one.csv", [{**row, "label": "cats" if row["split"] == "train" else "dogs"} for row in rows()]
+    )
+    assert chunk.main([str(data), str(tmp_path / "run"), *FLAGS, "--encoder", tiny_encoder]) == 2
+    assert "the 56 lists of labels hold one label each; leave --multi-label out" in capsys.readouterr().err
+    flags = [flag for flag in FLAGS if flag != "--multi-label"]
+    assert (
+        chunk.main([str(data), str(tmp_path / "run"), *flags, "--encoder", tiny_encoder, "--label-separator", ";"]) == 2
+    )
+    assert "`label_separator` has no effect without `multi_label`" in capsys.readouterr().err
+
+
+def test_generated_splits_deal_by_the_rarest_label_and_the_command_can_be_repeated(tmp_path: Path, capsys):
+    apart_texts = [" ".join(f"{row['id']}{word}" for word in range(30)) for row in rows()]  # no near-duplicates
+    data = write_csv(tmp_path / "labels.csv", [{**row, "text": text} for row, text in zip(rows(), apart_texts)])
+    flags = ["--id-column", "id", "--multi-label", "--folds", "4"]
+    assert splits.main(["make", str(data), str(tmp_path / "splits"), *flags]) == 0
+    facts = json.loads((tmp_path / "splits/split.json").read_text())
+    assert facts["classes"] == {"birds": 2, "cats": 28, "dogs": 28, "fish": 28}
+    assert "--multi-label" in facts["command"] and "--label-separator" not in facts["command"]
+    for name in ("fold-1.csv", "fold-2.csv", "fold-3.csv", "fold-4.csv"):
+        by_class = facts["files"][name]["classes_by_split"]["test"]
+        assert 12 <= facts["files"][name]["documents_by_split"]["test"] <= 16
+        assert all(4 <= by_class[label] <= 10 for label in ("cats", "dogs", "fish"))
+    birds = [facts["files"][f"fold-{fold}.csv"]["classes_by_split"]["test"].get("birds", 0) for fold in range(1, 5)]
+    assert sorted(birds) == [0, 0, 1, 1]  # though both are also of other labels
+
+
+@pytest.mark.parametrize("head", ["lstm", "attention"])
+def test_heads_without_words_learn_labels_and_go_through_onnx(head: str, run: Path, tmp_path: Path):
+    import onnxruntime
+
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("heads", "evaluate"))
+    assert train_head.main([str(copy), "--head", head, "--epochs", "3"]) == 0
+    assert evaluate.main([str(copy), "--head", head]) == 0
+    folder = export_run(copy, tmp_path / "exported")
+    config = json.loads((folder / "config.json").read_text())
+    assert config["multi_label"] and (folder / "thresholds.json").exists()
+    first = pq.read_table(copy / "embed/vectors-00000.parquet").to_pylist()[0]
+    graph = onnxruntime.InferenceSession(folder / "head.onnx")
+    inputs = {"vectors": np.float32([[first["vector"]]]), "mask": np.ones((1, 1), bool)}
+    (logits,) = graph.run(["logits"], inputs)
+    text = next(row["text"] for row in rows() if row["id"] == first["doc_id"])
+    if len(text.split()) <= 8:
+        frame = predict_documents(copy, pd.DataFrame({"id": ["x"], "text": [text]}))
+        wanted = [frame[f"probability:{label}"][0] for label in config["labels"]]
+        np.testing.assert_allclose(1 / (1 + np.exp(-logits[0])), wanted, atol=1e-5)
+
+
+def test_a_head_that_gives_one_class_is_refused(run: Path, capsys):
+    assert train_head.main([str(run), "--head", "mean_probs"]) == 2
+    assert "mean_probs gives each document one class" in capsys.readouterr().err
+
+
+def test_an_encoder_as_it_is_gets_a_regression_for_each_label(run: Path, tmp_path: Path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("finetune", "embed", "heads", "evaluate"))
+    stage = finetune_encoder(copy, epochs=0, precision="float32")
+    assert stage.details["dev_chunk_micro_f1"] > 0.5
+    embed_chunks(copy, precision="float32")
+    found = {name: evaluate_head(copy, baseline=name).details for name in ("average", "max", "vote", "mean_logistic")}
+    assert all(0.5 < one["document_micro_f1"] <= 1 for one in found.values())
+
+
+@pytest.mark.parametrize("class_weight", ["none", "balanced"])
+def test_an_interrupted_training_of_labels_comes_to_the_same_bytes(
+    class_weight: str, run: Path, tmp_path: Path, monkeypatch
+):
+    from hierdoc.learning import checkpoints
+
+    folders = []
+    for name in ("whole", "cut"):
+        copy = tmp_path / name
+        shutil.copytree(run, copy, ignore=shutil.ignore_patterns("finetune", "embed", "heads", "evaluate"))
+        arguments = {"epochs": 2, "precision": "float32", "class_weight": class_weight, "learning_rate": 0.01}
+        if name == "cut":
+            real, calls = checkpoints.Checkpoints.save, []
+
+            def save_and_stop(self, *given):
+                real(self, *given)
+                calls.append(1)
+                if len(calls) == 2:
+                    raise KeyboardInterrupt
+
+            with monkeypatch.context() as patch:
+                patch.setattr(checkpoints.Checkpoints, "is_due", lambda self: True)
+                patch.setattr(checkpoints.Checkpoints, "save", save_and_stop)
+                with pytest.raises(KeyboardInterrupt):
+                    finetune_encoder(copy, **arguments)
+        folders.append(finetune_encoder(copy, **arguments).path)
+    for file in ("encoder.safetensors", "chunk_head.safetensors", "history.jsonl", "trace-examples.parquet"):
+        assert (folders[0] / file).read_bytes() == (folders[1] / file).read_bytes(), file
+
+
+def test_the_doctor_asks_nothing_of_one_class(run: Path):
+    found = examine(run)
+    assert {finding.code for finding in found.causes} == {
+        "chunks-repeated",
+        "near-duplicates",
+        "leak",
+    }  # which they have
+    assert any("these have any number of labels" in line for line in found.not_looked_at)
+
+
+def test_the_doctor_still_sees_vectors_of_another_encoder(run: Path, tmp_path: Path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    shutil.rmtree(copy / "finetune")
+    finetune_encoder(copy, epochs=1, learning_rate=0.02, precision="float32")
+    assert "stages-out-of-date" in [finding.code for finding in examine(copy).causes]
+
+
+CONFIG = """
+question: Are labels as easy as classes?
+baseline: tfidf_svm
+data:
+  labels:
+    files: [labels.csv]
+    splits: [split.csv]
+    chunk: {{id_column: id, encoder: "{encoder}", chunk_size: 10, multi_label: true}}
+    finetune: {{epochs: 1, precision: float32}}
+arms:
+  mean_pool: {{head: {{epochs: 3, words: true}}}}
+  average:
+  tfidf_svm:
+"""
+
+
+def test_an_experiment_on_labels_comes_to_a_report(tmp_path: Path, tiny_encoder: str, monkeypatch):
+    monkeypatch.setattr(apart, "call", lambda function, **arguments: function(**arguments))
+    folder = tmp_path / "001-labels"
+    folder.mkdir()
+    write_csv(tmp_path / "labels.csv", [{key: row[key] for key in ("id", "text", "label")} for row in rows()])
+    split = [{"doc_id": row["id"], "split": row["split"], "sha256": text_sha256(row["text"])} for row in rows()]
+    write_csv(folder / "split.csv", split)
+    (folder / "config.yaml").write_text(CONFIG.format(encoder=tiny_encoder))
+    assert experiment.main([str(folder), "--data", str(tmp_path), "--runs", str(tmp_path / "runs")]) == 0
+    assert report.main([str(folder), "--runs", str(tmp_path / "runs")]) == 0
+    chosen = json.loads((folder / "results/selection.json").read_text())["labels"]
+    assert chosen["mean_dev_micro_f1"][chosen["chosen"]] == max(chosen["mean_dev_micro_f1"].values())
+    by_arm = {result.facts["arm"]: result for result in read_results(folder)}
+    for arm, result in by_arm.items():
+        (metrics,) = (tmp_path / "runs").rglob(f"evaluate/{arm}/metrics.json")
+        read = json.loads(metrics.read_text())
+        for name in ("document_micro_f1", "document_f1", "exact_match", "ranking_precision", "log_loss"):
+            assert (name in result.facts["metrics"]) == (name in read)
+            # the result's labels are those that occur, a label that train never saw among them
+            assert result.facts["metrics"].get(name) == pytest.approx(read.get(name)), name
+        assert result.hits.mean() == pytest.approx(read["document_f1"])
+    page = (folder / "report.md").read_text()
+    assert "F1 of a document" in page and "micro F1" in page and "given too many" in page
+    assert f"{by_arm['tfidf_svm'].facts['metrics']['document_micro_f1']:.3f}" in page
