@@ -95,6 +95,27 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label-separator", default="|", metavar="TEXT", help="what stands between them in a cell")
 
 
+def add_losses(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of every training's loss."""
+    parser.add_argument(
+        "--class-weight", default="none", metavar="NAME", help="none, or balanced: rare classes count more"
+    )
+    parser.add_argument(
+        "--focal-gamma", type=float, default=0.0, metavar="GAMMA", help="count less what is answered well already"
+    )
+    parser.add_argument(
+        "--label-smoothing", type=float, default=0.0, metavar="SHARE", help="of a label that all classes share"
+    )
+    parser.add_argument(
+        "--gradient-penalty", type=float, default=0.0, metavar="SHARE",
+        help="of half the squared norm of the loss's gradient by the inputs' embeddings, added to the loss",
+    )  # fmt: skip
+    parser.add_argument(
+        "--r-drop", type=float, default=0.0, metavar="SHARE",
+        help="of half the disagreement of two passes with different dropout, added to the loss",
+    )  # fmt: skip
+
+
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """Add the flags of commands that read documents."""
     parser.add_argument(

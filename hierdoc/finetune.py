@@ -19,6 +19,8 @@ from hierdoc.corpus.labels import check_dev_labels
 from hierdoc.encoders.bert import check_trainable_layers
 from hierdoc.encoders.pretrained import EncoderSource, find_encoder
 from hierdoc.errors import HierdocError
+from hierdoc.learning.arguments import EARLIER, OF_LOSS, PLAIN_LOSS, check_ranges
+from hierdoc.learning.schedules import DECAYS
 from hierdoc.learning.seeds import check_seed
 from hierdoc.sequences.reading import has_label_lists
 from hierdoc.stages import files, store
@@ -27,18 +29,18 @@ from hierdoc.stages.finished import FinishedStage, read_stage
 if TYPE_CHECKING:
     from hierdoc.sequences.reading import TrainingChunks
 
-CLASS_WEIGHTS = ("none", "balanced")
 WIDE_ENCODER = 768  # from this hidden size on, BERT's own learning rate; smaller encoders learn faster
-RANGES = (  # of arguments: what kind they are, and what they must be; None is what its default makes it
+RANGES = (
     ("epochs", int, lambda number: number >= 0, "at least 0"),
     ("learning_rate", (int, float), lambda rate: 0 < rate < 1, "between 0 and 1"),
     ("layer_decay", (int, float), lambda share: 0 < share <= 1, "above 0 and at most 1"),
     ("chunks_per_document", int, lambda number: number >= 1, "at least 1"),
     ("gradient_accumulation", int, lambda number: number >= 1, "at least 1"),
     ("max_grad_norm", (int, float), lambda norm: 0 < norm < float("inf"), "above 0 and finite"),
-    ("class_weight", str, lambda name: name in CLASS_WEIGHTS, f"one of {', '.join(CLASS_WEIGHTS)}"),
+    ("decay", str, lambda name: name in DECAYS, f"one of {', '.join(DECAYS)}"),
+    ("warmup", (int, float), lambda share: 0 <= share < 1, "from 0 to below 1"),
+    *OF_LOSS,
 )
-EARLIER = {"layer_decay": 1.0}  # what trainings did before there were these parameters
 OF_STEPS = (  # what has no effect where no step is taken
     "learning_rate",
     "layer_decay",
@@ -47,6 +49,9 @@ OF_STEPS = (  # what has no effect where no step is taken
     "chunks_per_document",
     "gradient_accumulation",
     "max_grad_norm",
+    "decay",
+    "warmup",
+    *(name for name in PLAIN_LOSS if name != "class_weight"),
 )
 
 
@@ -60,6 +65,12 @@ def finetune_encoder(
     trainable_layers: int | None = None,
     chunks_per_document: int | None = None,
     class_weight: str = "none",
+    focal_gamma: float = 0.0,
+    label_smoothing: float = 0.0,
+    gradient_penalty: float = 0.0,
+    r_drop: float = 0.0,
+    decay: str = "linear",
+    warmup: float = 0.1,
     gradient_accumulation: int = 1,
     max_grad_norm: float | None = None,
     deterministic: bool = False,
@@ -68,7 +79,7 @@ def finetune_encoder(
 ) -> FinishedStage:
     """Write RUN/finetune: the encoder and a softmax over [CLS], trained on the chunks with their documents' labels.
 
-    Adam (epsilon 1e-7), 16 chunks a step of about one length, 10 % warm-up and linear decay, dropout 0.2 before the
+    Adam (epsilon 1e-7), 16 chunks a step of about one length, warm-up and decay of the rate, dropout 0.2 before the
     softmax (Devlin et al. 2019 use 0.1), no weight decay. The weights kept are those of the epoch with the best chunk
     accuracy on dev, the earlier one on ties.
 
@@ -85,6 +96,12 @@ def finetune_encoder(
             dropout, is computed once and kept in a file until the training ends: 2 bytes (4 in float32) a number.
         chunks_per_document: draw so many chunks of each document in each epoch; by default all.
         class_weight: none, or balanced: rare classes count more.
+        focal_gamma: how much less chunks count that are answered well already (Lin et al. 2017); 0 is the cross-entropy.
+        label_smoothing: the share of a label that is spread over all classes (Szegedy et al. 2016).
+        gradient_penalty: adds half this share of the squared norm of the loss's gradient with respect to the tokens' embeddings.
+        r_drop: adds half this share of the disagreement of two passes with different dropout (Liang et al. 2021).
+        decay: of the rate after the warm-up: linear or cosine, to 0, or exponential, to 1 % of the peak.
+        warmup: the share of the steps in which the rate rises.
         gradient_accumulation: change the weights after so many steps, by the gradients of all of them.
         max_grad_norm: scale larger gradients down to this norm; by default none.
         deterministic: let TensorFlow use only operations that give the same bytes each time.
@@ -105,6 +122,12 @@ def finetune_encoder(
         trainable_layers=trainable_layers,
         chunks_per_document=chunks_per_document,
         class_weight=class_weight,
+        focal_gamma=focal_gamma,
+        label_smoothing=label_smoothing,
+        gradient_penalty=gradient_penalty,
+        r_drop=r_drop,
+        decay=decay,
+        warmup=warmup,
         gradient_accumulation=gradient_accumulation,
         max_grad_norm=max_grad_norm,
         deterministic=deterministic,
@@ -162,16 +185,13 @@ def check_arguments(**arguments: Any) -> dict[str, Any]:
     if unknown := arguments.keys() - of_training:
         raise TypeError(f"finetune_encoder has no argument {min(unknown)!r}")
     given = {**of_training, **arguments}
-    for name, kind, is_in_range, wanted in RANGES:
-        value = given[name]
-        if value is None and of_training[name] is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, kind) or not is_in_range(value):
-            raise HierdocError(f"`{name}` must be {wanted}, but is {value!r} instead")
+    check_ranges(given, of_training, RANGES)
     if given["epochs"] == 0 and (useless := [name for name in OF_STEPS if given[name] != of_training[name]]):
         raise HierdocError(
             f"`{useless[0]}` has no effect with `epochs` 0, which keeps the encoder as it is; leave it out"
         )
+    if given["gradient_penalty"] and given["trainable_layers"] is not None:
+        raise HierdocError("`gradient_penalty` needs the embeddings of tokens, which `trainable_layers` leaves alone")
     check_seed(given["seed"])
     return {**given, "precision": resolve_precision(given["precision"])}
 
@@ -284,8 +304,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="K",
         help="draw K chunks of each document in each epoch (default: all)",
     )
+    cli.add_losses(parser)
     parser.add_argument(
-        "--class-weight", default="none", metavar="NAME", help="none, or balanced: rare classes count more"
+        "--decay", default="linear", metavar="NAME", help="of the rate after the warm-up: linear, cosine or exponential"
+    )
+    parser.add_argument(
+        "--warmup", type=float, default=0.1, metavar="SHARE", help="of the steps in which the rate rises"
     )
     parser.add_argument(
         "--gradient-accumulation",

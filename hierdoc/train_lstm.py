@@ -21,14 +21,20 @@ def train_lstm_head(
     epochs: int = 50,
     learning_rate: float = 1e-3,
     input_dropout: float = 0.0,
+    class_weight: str = "none",
+    focal_gamma: float = 0.0,
+    label_smoothing: float = 0.0,
+    gradient_penalty: float = 0.0,
+    r_drop: float = 0.0,
     deterministic: bool = False,
     seed: int = 0,
     overwrite: bool = False,
 ) -> FinishedStage:
     """Write RUN/heads/lstm: LSTM 100, dense 30 with ReLU, dense C; see `hierdoc.train_head.train_sequence_head`."""
     return train_sequence_head(
-        run, "lstm", inputs, words, epochs, learning_rate, input_dropout, deterministic, seed, overwrite
-    )
+        run, "lstm", inputs, words, epochs, learning_rate, input_dropout, class_weight, focal_gamma, label_smoothing,
+        gradient_penalty, r_drop, deterministic, seed, overwrite,
+    )  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:

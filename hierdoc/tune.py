@@ -92,7 +92,13 @@ def tune_heads(
         folder.mkdir(exist_ok=True)
         history = History(folder / "history.jsonl")
         _, best_epoch, _ = train_head(
-            train, dev, dim, num_classes, {**fixed, **drawn}, history, Checkpoints(folder, stage.note_time)
+            train,
+            dev,
+            dim,
+            num_classes,
+            {**fixed, **drawn},
+            history,
+            Checkpoints(folder, stage.note_time),
         )
         found = history.epochs[best_epoch - 1]
         return {name: found[name] for name in READINGS} | {"epochs": len(history.epochs)}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -140,6 +141,9 @@ class BertEncoder:
             if sublayer.name == "LayerNorm":  # bert-for-tf2 0.14.9 does not pass epsilon down either
                 sublayer.call = _layer_norm_of(sublayer, config["layer_norm_eps"])
         self._dropout = DropoutLayers(self._layer)
+        self._shift: Any = None
+        words = self._layer.embeddings_layer.word_embeddings_layer
+        words.call = self._shifted(words.call)
         by_name = {variable.name.removeprefix("bert/").removesuffix(":0"): variable for variable in self._layer.weights}
         names = weight_names(config["num_hidden_layers"])
         if set(by_name) != {ours for ours, *_ in names}:
@@ -150,24 +154,37 @@ class BertEncoder:
             initializer = tf.keras.initializers.TruncatedNormal(stddev=config["initializer_range"])
             self.variables[name].assign(initializer(self.variables[name].shape))
 
-    def __call__(self, token_ids: Any, mask: Any, dropout_seed: Any = None) -> Any:
+    def _shifted(self, call: Any) -> Any:
+        """Return what stands for the word embeddings' `call`, which adds what is set as `_shift`."""
+        return lambda token_ids: call(token_ids) if self._shift is None else call(token_ids) + self._shift
+
+    def __call__(self, token_ids: Any, mask: Any, dropout_seed: Any = None, shift: Any = None) -> Any:
         """Return the [CLS] vectors, float32 (N, D).
 
         Args:
             token_ids: int32 (N, T), T known when traced; [CLS] first. All tokens are of type 0.
             mask: bool (N, T), True = a real token; nothing under False has any influence.
             dropout_seed: int64 (2,) while training, see `hierdoc.encoders.dropout`; None drops nothing.
+            shift: float32 (N, T, D), is added to the tokens' word embeddings: zeros, whose gradient is that of the embeddings.
         """
-        return self.cls_of(self.hidden_of(token_ids, mask, 0, dropout_seed), mask, 0, dropout_seed)
+        return self.cls_of(self.hidden_of(token_ids, mask, 0, dropout_seed, shift), mask, 0, dropout_seed)
 
-    def hidden_of(self, token_ids: Any, mask: Any, num_layers: int, dropout_seed: Any = None) -> Any:
+    def hidden_of(self, token_ids: Any, mask: Any, num_layers: int, dropout_seed: Any = None, shift: Any = None) -> Any:
         """Return what the embeddings and the first `num_layers` layers make of every token, float32 (N, T, D); else as a call."""
         tf = compat.load_tensorflow()
-        with self._dropout.by(dropout_seed):
+        with self._dropout.by(dropout_seed), self._shifting(shift):
             hidden = self._layer.embeddings_layer([token_ids, tf.zeros_like(token_ids)])
             for layer in self._layer.encoders_layer.encoder_layers[:num_layers]:
                 hidden = layer(hidden, mask=mask)
             return hidden
+
+    @contextlib.contextmanager
+    def _shifting(self, shift: Any) -> Iterator[None]:
+        self._shift = shift
+        try:
+            yield
+        finally:
+            self._shift = None
 
     def cls_of(self, hidden: Any, mask: Any, num_layers: int, dropout_seed: Any = None) -> Any:
         """Return the [CLS] vectors, float32 (N, D), by the layers that follow the first `num_layers`, of what those made.

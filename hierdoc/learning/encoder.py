@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,15 @@ from hierdoc.engines.precision import in_precision
 from hierdoc.engines.tensorflow import build_engine
 from hierdoc.engines.token_batches import pad_tokens
 from hierdoc.learning import loop
+from hierdoc.learning.arguments import EARLIER
 from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.chunk_batches import CHUNKS_PER_STEP, FurtherInputs, make_batches, num_updates, plan_epoch
 from hierdoc.learning.frozen import FrozenOutputs
 from hierdoc.learning.history import History
 from hierdoc.learning.optimizers import adam
-from hierdoc.learning.schedules import warmup_linear
+from hierdoc.learning.schedules import warmup_and_decay
 from hierdoc.learning.traces import HeldOut, TrainingTrace, spread
-from hierdoc.objectives import ONE_LABEL, Objective, classification
+from hierdoc.objectives import ONE_LABEL, Objective, classification, losses
 from hierdoc.progress import bar, say
 from hierdoc.sequences.reading import TrainingChunks
 from hierdoc.tracing.batches import Batch, noted_labels
@@ -50,7 +52,7 @@ def train_encoder(
         train, dev: the chunks to learn from and to choose by.
         num_classes, chunk_size: C, and the longest chunk in tokens.
         parameters: finetune's: epochs, learning_rate, layer_decay, precision, seed, freeze_embeddings, trainable_layers,
-            chunks_per_document, class_weight, gradient_accumulation, max_grad_norm.
+            chunks_per_document, gradient_accumulation, max_grad_norm, decay, warmup, and those of `hierdoc.learning.arguments.OF_LOSS`.
         history: gets a line for each epoch.
         checkpoints: what an interrupted training left, and where this one leaves the same.
         trace: gets what each step saw and what came of it, and is saved.
@@ -59,7 +61,7 @@ def train_encoder(
     Returns:
         the chunk head's arrays, the best epoch from 1, and rates for timings.json.
     """
-    tf = compat.load_tensorflow()
+    tf, parameters = compat.load_tensorflow(), {**EARLIER, **parameters}
     bias = objective.first_bias(train.label_ids)
     head = classification.ChunkHead(encoder.dim, num_classes, seed=parameters["seed"], bias=bias)
     body = encoder.trainable(parameters["freeze_embeddings"], parameters["trainable_layers"])
@@ -68,7 +70,9 @@ def train_encoder(
     accumulation = parameters["gradient_accumulation"]
     num_steps = sum(num_updates(len(plan), accumulation) for plan in plans)
     shares = [parameters["layer_decay"] ** depth for depth in (*encoder.depths(body), 0, 0)]
-    optimizer = adam(warmup_linear(parameters["learning_rate"], num_steps), shares)
+    optimizer = adam(
+        warmup_and_decay(parameters["decay"], parameters["learning_rate"], num_steps, parameters["warmup"]), shares
+    )
     weights = _weights_of_classes(train, plans, num_classes, parameters["class_weight"])
     engine = build_engine(encoder, parameters["precision"], chunk_size)
 
@@ -79,11 +83,11 @@ def train_encoder(
             checkpoints.scratch, encoder, num_frozen, train, plans, parameters["precision"], chunk_size
         )
 
-    def forward(token_ids: Any, mask: Any, *hidden: Any, dropout_seed: Any) -> Any:
+    def forward(token_ids: Any, mask: Any, *hidden: Any, dropout_seed: Any, shift: Any = None) -> Any:
         vectors = (
             encoder.cls_of(*hidden, mask, num_frozen, dropout_seed)
             if hidden
-            else encoder(token_ids, mask, dropout_seed)
+            else encoder(token_ids, mask, dropout_seed, shift)
         )
         return head(vectors, dropout_seed)
 
@@ -109,7 +113,13 @@ def train_encoder(
                 trace_each_shape=True,
                 accumulates=accumulation > 1,
                 max_grad_norm=parameters["max_grad_norm"],
-                loss_of=objective.loss,
+                loss_of=losses.make_loss(objective, parameters["focal_gamma"], parameters["label_smoothing"]),
+                regularisation=loop.Regularisation(
+                    parameters["gradient_penalty"],
+                    lambda token_ids, mask: tf.zeros([*token_ids.shape, encoder.dim]),
+                    parameters["r_drop"],
+                    functools.partial(losses.disagreement, objective),
+                ),
             ),
             batches_of=lambda epoch: make_batches(plans[epoch], train, weights, accumulation, further_inputs),
             read_dev=read_dev,

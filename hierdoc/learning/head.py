@@ -7,16 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from hierdoc.encoders import compat
 from hierdoc.encoders.dropout import dropout
 from hierdoc.heads import HEADS
 from hierdoc.heads.document_probs import Logits, by_document, compile_logits
 from hierdoc.learning import loop
+from hierdoc.learning.arguments import PLAIN_LOSS
 from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.history import History
 from hierdoc.learning.optimizers import adam
 from hierdoc.learning.seeds import generator, seed_tensorflow
 from hierdoc.learning.traces import HeldOut, TrainingTrace, spread
-from hierdoc.objectives import ONE_LABEL, Objective
+from hierdoc.objectives import ONE_LABEL, Objective, losses
+from hierdoc.objectives.classification import class_weights, row_weights
 from hierdoc.sequences import batches
 from hierdoc.sequences.grouping import DocumentVectors
 from hierdoc.sequences.reading import LabelledDocuments
@@ -41,12 +44,14 @@ def train_head(
     Args:
         train, dev: the documents to learn from and to choose by.
         dim, num_classes: D and C.
-        parameters: train_head's: head, epochs, learning_rate, input_dropout, seed.
+        parameters: train_head's: head, epochs, learning_rate, input_dropout, seed, and those of
+            `hierdoc.learning.arguments.OF_LOSS`.
         history: gets a line for each epoch.
         checkpoints: what an interrupted training left, and where this one leaves the same.
         trace: gets what each step saw and what came of it, and is saved.
         objective: what the head is to say.
     """
+    parameters = {**PLAIN_LOSS, **parameters}
     seed_tensorflow(parameters["seed"])
     model = HEADS[parameters["head"]](dim, num_classes)
     bias = objective.first_bias(train.label_ids)
@@ -57,10 +62,18 @@ def train_head(
     optimizer = adam(parameters["learning_rate"])
     measured = f"dev_{objective.measure}"
 
+    balanced = class_weights(train.label_ids, num_classes, parameters["class_weight"] == "balanced")
+    weights = row_weights(train.label_ids, balanced)
+
     def batches_of(epoch: int) -> list[Any]:
         rng = generator(parameters["seed"], "head epoch", epoch)
         plan = batches.plan_epoch(train.documents.num_chunks, rng)
-        return [functools.partial(_make_batch, train, members) for members in plan]
+        return [functools.partial(_make_batch, train, weights, members) for members in plan]
+
+    def forward(vectors: Any, mask: Any, dropout_seed: Any, shift: Any = None) -> Any:
+        shifted = vectors if shift is None else vectors + shift
+        dropped = dropout(shifted, parameters["input_dropout"], dropout_seed, place=0)
+        return model([dropped, mask], training=True)
 
     def read_dev() -> dict[str, float]:
         probs = document_probs(dev.documents)
@@ -71,14 +84,18 @@ def train_head(
 
     outcome = loop.train(
         loop.make_trained(
-            lambda vectors, mask, dropout_seed: model(
-                [dropout(vectors, parameters["input_dropout"], dropout_seed, place=0), mask], training=True
-            ),
+            forward,
             model.trainable_variables,
             optimizer,
             parameters["seed"],
             trace_each_shape=False,
-            loss_of=objective.loss,
+            loss_of=losses.make_loss(objective, parameters["focal_gamma"], parameters["label_smoothing"]),
+            regularisation=loop.Regularisation(
+                parameters["gradient_penalty"],
+                lambda vectors, mask: compat.load_tensorflow().zeros_like(vectors),
+                parameters["r_drop"],
+                functools.partial(losses.disagreement, objective),
+            ),
         ),
         batches_of=batches_of,
         read_dev=read_dev,
@@ -97,11 +114,11 @@ def train_head(
     return model, outcome.best_epoch, {"documents_per_second": round(outcome.examples_per_second, 1)}
 
 
-def _make_batch(train: LabelledDocuments, members: np.ndarray) -> loop.LabelledBatch:
+def _make_batch(train: LabelledDocuments, weights_of: np.ndarray, members: np.ndarray) -> loop.LabelledBatch:
     batch = batches.make_batch(train.documents, members)
     label_ids = np.zeros((len(batch.mask), *train.label_ids.shape[1:]), train.label_ids.dtype)
-    weights = np.zeros(len(batch.mask), np.float32)
-    label_ids[: len(members)], weights[: len(members)] = train.label_ids[members], 1
+    weights = np.zeros((len(batch.mask), *weights_of.shape[1:]), np.float32)
+    label_ids[: len(members)], weights[: len(members)] = train.label_ids[members], weights_of[members]
     doc_ids = [train.documents.doc_ids[member] for member in members.tolist()]
     chunk_index = [np.arange(length, dtype=np.int32) for length in train.documents.num_chunks[members].tolist()]
     return loop.LabelledBatch((batch.vectors, batch.mask), label_ids, weights, doc_ids, chunk_index)

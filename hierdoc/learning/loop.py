@@ -21,6 +21,7 @@ from hierdoc.progress import bar, say
 from hierdoc.tracing.batches import Batch, noted_labels
 from hierdoc.tracing.weights import rate_now
 
+SECOND_PASS = 2**40  # beyond the numbers of steps, which dropout's masks are made by
 _OF_TRACE = "trace-"  # what the names of a trace's arrays in a checkpoint begin with
 
 
@@ -85,6 +86,52 @@ class Trained:
     optimizer: Any = None
 
 
+@dataclass(frozen=True)
+class Regularisation:
+    """What is added to a loss.
+
+    Attributes:
+        gradient_penalty: this share of half the squared norm of the loss's gradient with respect to `shift` (Miyato et al. 2017,
+            Adversarial Training Methods, of which it is the first-order term).
+        shift_of: a batch's inputs to zeros that `forward` adds to its embeddings, as its argument `shift`.
+        r_drop: half this share of the `disagreement` of two passes with different dropout, and the loss is the mean of both
+            (Liang et al. 2021, R-Drop, whose loss is their sum and twice that).
+        disagreement: of two passes' logits and the weights of rows.
+    """
+
+    gradient_penalty: float = 0.0
+    shift_of: Callable[..., Any] | None = None
+    r_drop: float = 0.0
+    disagreement: Callable[[Any, Any, Any], Any] | None = None
+
+    def loss(
+        self,
+        forward: Callable[..., Any],
+        loss_of: Callable[..., Any],
+        inputs: tuple[Any, ...],
+        label_ids: Any,
+        weights: Any,
+        dropout_seed: Any,
+    ) -> Any:
+        """Return the whole loss of a batch, inside a tape; see `make_trained` for the arguments."""
+        tf = compat.load_tensorflow()
+        if self.gradient_penalty:
+            shift = self.shift_of(*inputs)
+            with tf.GradientTape() as of_shift:
+                of_shift.watch(shift)
+                logits = forward(*inputs, dropout_seed=dropout_seed, shift=shift)
+                loss = loss_of(logits, label_ids, weights)
+            loss += self.gradient_penalty / 2 * tf.reduce_sum(tf.square(of_shift.gradient(loss, shift)))
+        else:
+            logits = forward(*inputs, dropout_seed=dropout_seed)
+            loss = loss_of(logits, label_ids, weights)
+        if not self.r_drop:
+            return loss
+        again = forward(*inputs, dropout_seed=dropout_seed + tf.constant([0, SECOND_PASS], tf.int64))
+        apart = self.disagreement(logits, again, weights)
+        return (loss + loss_of(again, label_ids, weights)) / 2 + self.r_drop / 2 * apart
+
+
 def make_trained(
     forward: Callable[..., Any],
     variables: Sequence[Any],
@@ -94,6 +141,7 @@ def make_trained(
     accumulates: bool = False,
     max_grad_norm: float | None = None,
     loss_of: Callable[[Any, Any, Any], Any] = weighted_loss,
+    regularisation: Regularisation = Regularisation(),
 ) -> Trained:
     """Return what `train` trains: each step is one of `optimizer` on the loss of a batch, or of several.
 
@@ -108,6 +156,7 @@ def make_trained(
             then, each example of theirs counting as much as in one batch of all of them.
         max_grad_norm: gradients whose norm, over all variables, is larger are scaled down to it (Pascanu et al. 2013).
         loss_of: called with logits, the batch's label_ids and its weights, returns the loss; by default the cross-entropy.
+        regularisation: what is added to that.
     """
     tf = compat.load_tensorflow()
     optimizer.build(variables)
@@ -117,7 +166,7 @@ def make_trained(
         inputs: tuple[Any, ...], label_ids: Any, weights: Any, dropout_seed: Any
     ) -> tuple[Any, list[Any]]:
         with tf.GradientTape() as tape:
-            loss = loss_of(forward(*inputs, dropout_seed=dropout_seed), label_ids, weights)
+            loss = regularisation.loss(forward, loss_of, inputs, label_ids, weights, dropout_seed)
         return loss, tape.gradient(loss, variables)
 
     @tf.function(

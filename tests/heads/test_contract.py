@@ -18,6 +18,7 @@ from hierdoc.evaluation.baselines import BASELINES, RULES
 from hierdoc.graphs import HEAD_GRAPHS
 from hierdoc.heads import HEADS
 from hierdoc.heads.document_probs import (
+    EARLIER,
     DocumentProbs,
     Logits,
     by_document,
@@ -214,6 +215,7 @@ def config_of(head: str, engine: str = "tensorflow") -> dict[str, Any]:
         "head": head,
         "inputs": "vectors",
         "words": False,
+        "multi_label": False,
         "dim": DIM,
         "labels": ["cats", "dogs", "fish"],
         "encoder_fingerprint": "0" * 64,
@@ -234,7 +236,7 @@ def test_a_saved_head_is_loaded_with_the_same_bits(head: str, model: Any, tmp_pa
 
 
 def test_a_head_of_an_earlier_version_reads_vectors_and_has_no_words(head: str, model: Any, tmp_path: Path):
-    save_head(tmp_path, model, {key: value for key, value in config_of(head).items() if key not in ("inputs", "words")})
+    save_head(tmp_path, model, {key: value for key, value in config_of(head).items() if key not in EARLIER})
     head_probs, config = load_document_probs(tmp_path)
     assert config == config_of(head)
     np.testing.assert_array_equal(head_probs(DOCUMENTS, ()), by_document(compile_logits(model), CLASSES)(DOCUMENTS))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hierdoc.learning.schedules import warmup_linear
+from hierdoc.learning.schedules import warmup_and_decay, warmup_linear
 
 
 def rates(peak: float, num_steps: int, *arguments: float) -> list[float]:
@@ -46,3 +46,17 @@ def test_an_optimizer_follows_it():
         optimizer.apply_gradients([(tf.constant([-1.0]), variable)])
         seen.append(float(variable[0]))
     assert seen == pytest.approx([0.5, 1.5, 2.5, 3.0])  # rates 1/2, 1, 1, 1/2
+
+
+@pytest.mark.parametrize(
+    ("decay", "wanted"),
+    [
+        ("linear", [0.5, 1, 1, 0.75, 0.5, 0.25]),
+        ("cosine", [0.5, 1, 1, (2 + 2**0.5) / 4, 0.5, (2 - 2**0.5) / 4]),
+        ("exponential", [0.5, 1, 1, 0.01**0.25, 0.1, 0.01**0.75]),
+    ],
+)
+def test_after_the_same_warm_up_the_rate_decays_in_its_own_way(decay: str, wanted: list[float]):
+    schedule = warmup_and_decay(decay, 2.0, 6, 1 / 3)
+    assert [float(schedule(step)) for step in range(6)] == pytest.approx([2 * rate for rate in wanted])
+    assert schedule.get_config() == {"decay": decay, "peak": 2.0, "num_steps": 6, "warmup_share": 1 / 3}
