@@ -12,10 +12,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hierdoc import cli
+from hierdoc.chunking.tokenizers import read_vocab
 from hierdoc.errors import HierdocError
 from hierdoc.progress import bar, say, warn
-from hierdoc.stages import store, tables
+from hierdoc.stages import files, store, tables
 from hierdoc.stages.finished import FinishedStage, read_stage
 from hierdoc.stages.overlap import Behind, ahead
 
@@ -23,10 +26,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+LEVELS = ("chunk", "token")
+CHUNKS_PER_PART = 256  # whose tokens' vectors are in memory at once
+
+
 def embed_chunks(
-    run: str | PathLike[str], engine: str = "auto", precision: str = "auto", overwrite: bool = False
+    run: str | PathLike[str],
+    engine: str = "auto",
+    precision: str = "auto",
+    level: str = "chunk",
+    overwrite: bool = False,
 ) -> FinishedStage:
     """Write RUN/embed: the vector and the class probabilities of every chunk of every split.
+
+    With the level "token" it is RUN/tokens instead: the last layer's vector of every token but [CLS] and [SEP] (see
+    `hierdoc.stages.tables.tokens_schema`), which no later stage reads.
 
     While one shard is encoded the next is read and the last written, and so three are in memory; a shard that an
     interrupted run has written is kept.
@@ -36,6 +50,7 @@ def embed_chunks(
         engine: auto, or one of `hierdoc.engines.ENGINES`; auto is the fastest that is installed.
         precision: auto, float32, bfloat16 (where the CPU has it; auto takes it then), or int8 (needs nncf), which is
             calibrated on training chunks and given up for auto where it loses more than 0.3 points of dev's chunk accuracy.
+        level: chunk or token.
         overwrite: make the stage again.
 
     Raises:
@@ -43,6 +58,10 @@ def embed_chunks(
     """
     import pyarrow as pa
 
+    if level not in LEVELS:
+        raise HierdocError(f"`level` must be one of {', '.join(LEVELS)}, but is {level!r} instead")
+    if level == "token":
+        return _embed_tokens(run, engine, precision, overwrite)
     from hierdoc.engines import ENGINES, resolve_engine, why
     from hierdoc.objectives import objective_of
     from hierdoc.sequences.reading import has_label_lists
@@ -104,6 +123,55 @@ def embed_chunks(
     )
 
 
+def _embed_tokens(run: str | PathLike[str], engine: str, precision: str, overwrite: bool) -> FinishedStage:
+    """Write RUN/tokens; see `embed_chunks`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from hierdoc.encoders.finetuned import load_encoder
+    from hierdoc.encoders.poolings import TOKENS
+    from hierdoc.engines import ENGINES, resolve_engine
+    from hierdoc.engines.encoding import encode_tokens
+
+    chunk, finetune = read_stage(run, "chunk"), read_stage(run, "finetune")
+    if precision == "int8":
+        raise HierdocError(
+            "`precision` int8 is measured on chunks' vectors alone; tokens' are computed in float32 or bfloat16"
+        )
+    engine, precision = resolve_engine(engine, precision)
+    parameters = {"engine": engine, "precision": precision}
+    stage = store.begin(run, "tokens", parameters, {"chunk": chunk, "finetune": finetune}, overwrite)
+    if isinstance(stage, FinishedStage):
+        return stage
+    config, arrays = load_encoder(finetune.path)
+    loaded = ENGINES[engine]({**config, "pooling": TOKENS}, arrays, precision, chunk.parameters["chunk_size"])
+    dim = config["hidden_size"]
+    schema, vocab = tables.tokens_schema(dim), read_vocab(finetune.path / "vocab.txt")
+    with bar("tokens", "chunks", chunk.details["num_chunks"]) as progress:
+        for source, table in _shards(chunk, stage.path):
+            shard = source.with_name(source.name.replace("vectors-", "tokens-"))
+            if shard.exists():  # whole, since it is renamed when it is
+                progress.update(len(table))
+                continue
+            with files.atomic(shard) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+                for at in range(0, len(table), CHUNKS_PER_PART):
+                    part = table.slice(at, CHUNKS_PER_PART)
+                    rows = tables.ragged_of(part["token_ids"])
+                    vectors = [found[1:-1] for found in encode_tokens(loaded, rows, progress)]
+                    counts = [len(found) for found in vectors]
+                    columns = [
+                        part["doc_id"].combine_chunks().take(pa.array(np.repeat(np.arange(len(rows)), counts))),
+                        pa.array(np.repeat(part["chunk_index"].to_numpy(), counts), pa.int32()),
+                        pa.array(np.concatenate([np.arange(count) for count in counts]), pa.int32()),
+                        pa.array([vocab[token] for row in rows for token in row[1:-1].tolist()], pa.string()),
+                        tables.fixed_lists(np.concatenate(vectors)),
+                    ]
+                    writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+            stage.note_time()
+    found = {"dim": dim, "num_chunks": chunk.details["num_chunks"], "engine": engine, "precision": precision}
+    return stage.finish({**found, "level": "token"})
+
+
 def _shards(chunk: FinishedStage, folder: Path) -> Iterator[tuple[Path, pa.Table]]:
     """Yield (the path of a shard of vectors, the chunks that are to be in it)."""
     for source in chunk.files("chunks-"):
@@ -115,6 +183,7 @@ def _load_int8(
     folder: Path, config: dict[str, Any], arrays: dict[str, Any], chunk: FinishedStage, head: dict[str, Any]
 ) -> tuple[Any, str, dict[str, Any]]:
     """Return the int8 engine, made in `folder`, or another where int8 loses too much; the precision; and what was found."""
+    from hierdoc.encoders.poolings import vector_size
     from hierdoc.engines import ENGINES, int8, resolve_engine
     from hierdoc.objectives import objective_of
     from hierdoc.sequences.reading import has_label_lists, read_chunks
@@ -126,7 +195,7 @@ def _load_int8(
     rows = int8.drawn(train.rows)
     say(f"embed: calibrating int8 on {len(rows)} training chunks")
     int8.quantize(config, arrays, rows, folder)
-    engine = int8.load_int8_engine(folder, config["hidden_size"], chunk_size)
+    engine = int8.load_int8_engine(folder, vector_size(config), chunk_size)
     objective = objective_of(has_label_lists(chunk))
     float32 = ENGINES["openvino"](config, arrays, "float32", chunk_size)
     with bar("int8 on dev", "chunks", 2 * len(dev.rows)) as progress:
@@ -181,6 +250,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("run", metavar="RUN", help="the run directory")
     cli.add_engine(parser)
+    parser.add_argument(
+        "--level",
+        default="chunk",
+        metavar="NAME",
+        help="chunk, or token: the last layer's vector of every token, into RUN/tokens",
+    )
     parser.add_argument(
         "--precision",
         default="auto",

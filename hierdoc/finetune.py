@@ -17,11 +17,13 @@ from hierdoc import cli
 from hierdoc.chunking.tokenizers import save_tokenizer
 from hierdoc.corpus.labels import check_dev_labels
 from hierdoc.encoders.bert import check_trainable_layers
+from hierdoc.encoders.poolings import POOLINGS, check_pooling
 from hierdoc.encoders.pretrained import EncoderSource, find_encoder
 from hierdoc.errors import HierdocError
 from hierdoc.learning.arguments import EARLIER, OF_LOSS, PLAIN_LOSS, check_ranges
 from hierdoc.learning.schedules import DECAYS
 from hierdoc.learning.seeds import check_seed
+from hierdoc.progress import say
 from hierdoc.sequences.reading import has_label_lists
 from hierdoc.stages import files, store
 from hierdoc.stages.finished import FinishedStage, read_stage
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 WIDE_ENCODER = 768  # from this hidden size on, BERT's own learning rate; smaller encoders learn faster
 RANGES = (
+    ("pooling", str, lambda name: name in POOLINGS, f"one of {', '.join(POOLINGS)}"),
     ("epochs", int, lambda number: number >= 0, "at least 0"),
     ("learning_rate", (int, float), lambda rate: 0 < rate < 1, "between 0 and 1"),
     ("layer_decay", (int, float), lambda share: 0 < share <= 1, "above 0 and at most 1"),
@@ -57,6 +60,7 @@ OF_STEPS = (  # what has no effect where no step is taken
 
 def finetune_encoder(
     run: str | PathLike[str],
+    pooling: str = "cls",
     epochs: int = 3,
     learning_rate: float | None = None,
     layer_decay: float = 1.0,
@@ -77,7 +81,7 @@ def finetune_encoder(
     seed: int = 0,
     overwrite: bool = False,
 ) -> FinishedStage:
-    """Write RUN/finetune: the encoder and a softmax over [CLS], trained on the chunks with their documents' labels.
+    """Write RUN/finetune: the encoder and a softmax over a chunk's vector, trained on the chunks with their documents' labels.
 
     Adam (epsilon 1e-7), 16 chunks a step of about one length, warm-up and decay of the rate, dropout 0.2 before the
     softmax (Devlin et al. 2019 use 0.1), no weight decay. The weights kept are those of the epoch with the best chunk
@@ -85,6 +89,8 @@ def finetune_encoder(
 
     Args:
         run: a run directory with a finished chunk stage.
+        pooling: what a chunk's vector is: the last layer's [CLS] (cls), the mean or max of its tokens, the last four layers' [CLS] side by
+            side (last4), or BERT's pooler, a tanh of a dense layer on [CLS], which is trained, too.
         epochs: over the training chunks. 0 keeps the pretrained encoder as it is and fits the softmax only, by
             scikit-learn's logistic regression on all training chunks.
         learning_rate: the peak; by default 2e-5 for encoders of hidden size 768 and more, 5e-5 for smaller ones.
@@ -114,6 +120,7 @@ def finetune_encoder(
     """
     chunk = read_stage(run, "chunk")
     parameters = check_arguments(
+        pooling=pooling,
         epochs=epochs,
         learning_rate=learning_rate,
         layer_decay=layer_decay,
@@ -136,6 +143,8 @@ def finetune_encoder(
     source = _find_encoder_of(chunk)
     train, dev = _read_train_and_dev(chunk)
     check_trainable_layers(trainable_layers, source.config["num_hidden_layers"])
+    config = source.config if pooling == "cls" else {**source.config, "pooling": pooling}
+    check_pooling(config, trainable_layers)
     if learning_rate is None:
         parameters["learning_rate"] = 2e-5 if source.config["hidden_size"] >= WIDE_ENCODER else 5e-5
     stage = store.begin(run, "finetune", parameters, {"chunk": chunk}, overwrite, EARLIER)
@@ -150,7 +159,7 @@ def finetune_encoder(
     from hierdoc.objectives import objective_of
 
     seed_tensorflow(seed)
-    encoder, num_loaded, num_expected = _load_encoder(source)
+    encoder, num_loaded, num_expected = _load_encoder(source, config)
     history = History(stage.path / "history.jsonl")
     labels, chunk_size = chunk.details["labels"], chunk.parameters["chunk_size"]
     objective = objective_of(has_label_lists(chunk))
@@ -217,14 +226,19 @@ def _read_train_and_dev(chunk: FinishedStage) -> tuple[TrainingChunks, TrainingC
     return train, dev
 
 
-def _load_encoder(source: EncoderSource) -> tuple[Any, int, int]:
+def _load_encoder(source: EncoderSource, config: dict[str, Any]) -> tuple[Any, int, int]:
     """Return the encoder as it was pretrained, how many of its arrays were loaded and how many should have been."""
     from hierdoc.encoders import ENCODERS
 
-    encoder = ENCODERS["bert"](source.config)
+    encoder = ENCODERS["bert"](config)
     weights = source.load_weights()
     if weights is None:
         return encoder, 0, 0
+    if pooler := {
+        name: array for name, array in encoder.arrays().items() if name.startswith("pooler.") and name not in weights
+    }:
+        say(f"{source.weights_path}: has no pooler; it begins with random weights")
+        weights = {**weights, **pooler}
     encoder.assign(weights, str(source.weights_path))
     return encoder, sum(name in encoder.variables for name in weights), len(encoder.variables)
 
@@ -272,6 +286,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that are this stage's alone (`run` shares them)."""
+    parser.add_argument(
+        "--pooling",
+        default="cls",
+        metavar="NAME",
+        help="what a chunk's vector is: cls, mean, max, last4 ([CLS] of four layers) or pooler",
+    )
     parser.add_argument(
         "--epochs", type=int, default=3, metavar="N", help="0 keeps the encoder and fits the softmax only"
     )

@@ -40,6 +40,7 @@ def run_pipeline(
     overlap: int = 0,
     max_chunks: int | None = None,
     respect_sentences: bool = False,
+    pooling: str = "cls",
     epochs: int = 3,
     learning_rate: float | None = None,
     layer_decay: float = 1.0,
@@ -76,6 +77,7 @@ def run_pipeline(
     check_head(head)
     resolve_engine(engine, precision)
     training = {
+        "pooling": pooling,
         "epochs": epochs,
         "learning_rate": learning_rate,
         "layer_decay": layer_decay,

@@ -230,7 +230,7 @@ def _train(
     variables = [*body, head.kernel, head.bias, *(attention.values() if task.way == "pool_attention" else ())]
 
     def vectors_of(token_ids: Any, mask: Any, hidden: Any, dropout_seed: Any) -> Any:
-        return encoder.cls_of(hidden, mask, num_frozen, dropout_seed)
+        return encoder.vectors_of(hidden, mask, num_frozen, dropout_seed)
 
     if task.way in POOLS:
         plans = [_plan_documents(train, chunk_size, task.seed, epoch) for epoch in range(parameters["epochs"])]

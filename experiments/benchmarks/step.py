@@ -126,7 +126,7 @@ def measure(
     num_frozen = 0 if trainable_layers is None else source.config["num_hidden_layers"] - trainable_layers
 
     def forward(ids: Any, mask: Any, *kept: Any, dropout_seed: Any) -> Any:
-        vectors = encoder.cls_of(*kept, mask, num_frozen, dropout_seed) if kept else encoder(ids, mask, dropout_seed)
+        vectors = encoder.vectors_of(*kept, mask, num_frozen, dropout_seed) if kept else encoder(ids, mask, dropout_seed)
         return head(vectors, dropout_seed)
 
     with in_precision(resolve_precision(precision)):

@@ -1,4 +1,4 @@
-"""BERT through bert-for-tf2: token ids and a padding mask in, the last layer's [CLS] vector out."""
+"""BERT through bert-for-tf2: token ids and a padding mask in, a vector of each chunk out."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from hierdoc.encoders import compat, operations
 from hierdoc.encoders.dropout import DropoutLayers
+from hierdoc.encoders.poolings import TOKENS, last_layers, pooling_of, vector_size
 from hierdoc.errors import HierdocError
 
 # (bert-for-tf2's name, Hugging Face's name, Google's name, transposed in Hugging Face's files).
@@ -56,15 +57,24 @@ LAYER_WEIGHTS = (
 )
 
 
-def weight_names(num_layers: int) -> list[tuple[str, str, str, bool]]:
-    """Return (bert-for-tf2's, Hugging Face's, Google's name, transposed) of every weight of a BERT of `num_layers`."""
+POOLER_WEIGHTS = (
+    ("pooler/kernel", "pooler.dense.weight", "pooler/dense/kernel", True),
+    ("pooler/bias", "pooler.dense.bias", "pooler/dense/bias", False),
+)
+
+
+def weight_names(num_layers: int, pooler: bool = False) -> list[tuple[str, str, str, bool]]:
+    """Return (bert-for-tf2's, Hugging Face's, Google's name, transposed) of every weight of a BERT of `num_layers`.
+
+    With `pooler` also of BERT's pooler, which bert-for-tf2 does not have and `BertEncoder` does.
+    """
     names = [(f"embeddings/{ours}", hf, google, flip) for ours, hf, google, flip in EMBEDDING_WEIGHTS]
     for layer in range(num_layers):
         names += [
             (f"encoder/layer_{layer}/{ours}", f"encoder.layer.{layer}.{hf}", f"encoder/layer_{layer}/{google}", flip)
             for ours, hf, google, flip in LAYER_WEIGHTS
         ]
-    return names
+    return names + (list(POOLER_WEIGHTS) if pooler else [])
 
 
 def _activation(name: str) -> Any:
@@ -105,8 +115,8 @@ class BertEncoder:
     Symbols: N chunks, T tokens, D vector size (hidden_size).
 
     Attributes:
-        config: the encoder's configuration, with Hugging Face's keys.
-        dim: D.
+        config: the encoder's configuration, with Hugging Face's keys, and `pooling` (see `hierdoc.encoders.poolings`).
+        dim: of a chunk's vector: D, or with last4 several times D.
         variables: every weight, by Hugging Face's name (of a bare `BertModel`), as TensorFlow variables.
     """
 
@@ -118,10 +128,10 @@ class BertEncoder:
         """
         bert, tf = compat.load_bert(), compat.load_tensorflow()
         self.config = dict(config)
-        self.dim = int(config["hidden_size"])
+        self.dim, self._pooling = vector_size(config), pooling_of(config)
         params = bert.BertModelLayer.Params(
             vocab_size=config["vocab_size"],
-            hidden_size=self.dim,
+            hidden_size=config["hidden_size"],
             num_layers=config["num_hidden_layers"],
             num_heads=config["num_attention_heads"],
             intermediate_size=config["intermediate_size"],
@@ -149,7 +159,12 @@ class BertEncoder:
         if set(by_name) != {ours for ours, *_ in names}:
             raise HierdocError("bert-for-tf2 made other weights than weight_names lists: is it version 0.14.9?")
         self.variables = {hf: by_name[ours] for ours, hf, _, _ in names}
-        self._transposed = {hf for _, hf, _, flip in names if flip}
+        if self._pooling == "pooler":
+            initializer = tf.keras.initializers.TruncatedNormal(stddev=config["initializer_range"])
+            size = config["hidden_size"]
+            for (ours, hf, *_), shape in zip(POOLER_WEIGHTS, ((size, size), (size,)), strict=True):
+                self.variables[hf] = tf.Variable(initializer(shape) if shape[1:] else tf.zeros(shape), name=ours)
+        self._transposed = {hf for _, hf, _, flip in (*names, *POOLER_WEIGHTS) if flip}
         for name in ("embeddings.word_embeddings.weight", "embeddings.token_type_embeddings.weight"):
             initializer = tf.keras.initializers.TruncatedNormal(stddev=config["initializer_range"])
             self.variables[name].assign(initializer(self.variables[name].shape))
@@ -159,7 +174,7 @@ class BertEncoder:
         return lambda token_ids: call(token_ids) if self._shift is None else call(token_ids) + self._shift
 
     def __call__(self, token_ids: Any, mask: Any, dropout_seed: Any = None, shift: Any = None) -> Any:
-        """Return the [CLS] vectors, float32 (N, D).
+        """Return the chunks' vectors, float32 (N, dim); with the pooling "tokens" every token's, float32 (N, T, D).
 
         Args:
             token_ids: int32 (N, T), T known when traced; [CLS] first. All tokens are of type 0.
@@ -167,7 +182,7 @@ class BertEncoder:
             dropout_seed: int64 (2,) while training, see `hierdoc.encoders.dropout`; None drops nothing.
             shift: float32 (N, T, D), is added to the tokens' word embeddings: zeros, whose gradient is that of the embeddings.
         """
-        return self.cls_of(self.hidden_of(token_ids, mask, 0, dropout_seed, shift), mask, 0, dropout_seed)
+        return self.vectors_of(self.hidden_of(token_ids, mask, 0, dropout_seed, shift), mask, 0, dropout_seed)
 
     def hidden_of(self, token_ids: Any, mask: Any, num_layers: int, dropout_seed: Any = None, shift: Any = None) -> Any:
         """Return what the embeddings and the first `num_layers` layers make of every token, float32 (N, T, D); else as a call."""
@@ -186,18 +201,39 @@ class BertEncoder:
         finally:
             self._shift = None
 
-    def cls_of(self, hidden: Any, mask: Any, num_layers: int, dropout_seed: Any = None) -> Any:
-        """Return the [CLS] vectors, float32 (N, D), by the layers that follow the first `num_layers`, of what those made.
+    def vectors_of(self, hidden: Any, mask: Any, num_layers: int, dropout_seed: Any = None) -> Any:
+        """Return the chunks' vectors, as a call, by the layers that follow the first `num_layers`, of what those made.
 
         Args:
             hidden: float32 (N, T, D), as `hidden_of` returns it.
             mask, num_layers, dropout_seed: as there.
         """
+        tf = compat.load_tensorflow()
         layers = self._layer.encoders_layer.encoder_layers[num_layers:]
         with self._dropout.by(dropout_seed):
+            firsts = [hidden[:, 0]]  # [CLS] behind the layers one after the other
             for layer in layers[:-1]:
                 hidden = layer(hidden, mask=mask)
-            return _cls_of_layer(layers[-1], hidden, mask) if layers else hidden[:, 0]
+                firsts.append(hidden[:, 0])
+            if self._pooling in ("mean", "max", TOKENS):
+                return self._pooled(layers[-1](hidden, mask=mask) if layers else hidden, mask)
+            firsts += [_cls_of_layer(layers[-1], hidden, mask)] if layers else []
+        if self._pooling == "last4":
+            return tf.concat(firsts[-last_layers(self.config) :], axis=1)
+        if self._pooling == "pooler":
+            kernel, bias = (self.variables[hf] for _, hf, *_ in POOLER_WEIGHTS)
+            return tf.tanh(tf.matmul(firsts[-1], kernel) + bias)
+        return firsts[-1]
+
+    def _pooled(self, hidden: Any, mask: Any) -> Any:
+        """Return the mean or the maximum over real tokens, float32 (N, D), of the last layer's, or these as they are."""
+        tf = compat.load_tensorflow()
+        shown = mask[:, :, None]
+        if self._pooling == "mean":
+            return tf.reduce_sum(tf.where(shown, hidden, 0.0), axis=1) / tf.reduce_sum(
+                tf.cast(shown, tf.float32), axis=1
+            )
+        return tf.reduce_max(tf.where(shown, hidden, -1e30), axis=1) if self._pooling == "max" else hidden
 
     def trainable(self, freeze_embeddings: bool = False, trainable_layers: int | None = None) -> list[Any]:
         """Return the variables to train: all, or without the embeddings, or the last `trainable_layers` layers only.
@@ -213,10 +249,14 @@ class BertEncoder:
         return [variable for name, variable in self.variables.items() if not name.startswith(tuple(frozen))]
 
     def depths(self, variables: Sequence[Any]) -> list[int]:
-        """Return how deep each of the encoder's `variables` lies: 1 in its last layer, 2 in the one before, the embeddings deepest."""
+        """Return how deep each of the encoder's `variables` lies: 0 in a pooler, 1 in its last layer, the embeddings deepest."""
         num_layers = self.config["num_hidden_layers"]
         of_variable = {
-            id(variable): num_layers - int(name.split(".")[2]) if name.startswith("encoder.layer.") else num_layers + 1
+            id(variable): num_layers - int(name.split(".")[2])
+            if name.startswith("encoder.layer.")
+            else num_layers + 1
+            if name.startswith("embeddings.")
+            else 0
             for name, variable in self.variables.items()
         }
         return [of_variable[id(variable)] for variable in variables]

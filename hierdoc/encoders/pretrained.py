@@ -210,7 +210,7 @@ def _read_google_checkpoint(prefix: Path, num_layers: int) -> dict[str, np.ndarr
     reader = compat.load_tensorflow().train.load_checkpoint(str(prefix))
     stored = reader.get_variable_to_shape_map()
     arrays = {}
-    for _, hugging_face, google, transposed in weight_names(num_layers):
+    for _, hugging_face, google, transposed in weight_names(num_layers, pooler=True):
         if f"bert/{google}" in stored:
             value = reader.get_tensor(f"bert/{google}")
             arrays[hugging_face] = value.T if transposed else value

@@ -19,7 +19,8 @@ class Engine:
     """What turns chunks into vectors.
 
     Attributes:
-        encode: a function of token_ids int32 (N, T) and mask bool (N, T) that returns the vectors, float32 (N, D).
+        encode: a function of token_ids int32 (N, T) and mask bool (N, T) that returns the vectors, float32 (N, D), or of an
+            encoder that pools nothing (N, T, D).
         dim: D.
         shapes: the shapes (N, T) in which a chunk's vector is the same bits in any company, and which are fast.
         workers: so many threads may call `encode` at once, and should.
@@ -62,3 +63,16 @@ def encode_chunks(engine: Engine, rows: Sequence[np.ndarray], progress: Any = No
         if pool is not None:
             pool.shutdown(cancel_futures=True)
     return vectors[place]
+
+
+def encode_tokens(engine: Engine, rows: Sequence[np.ndarray], progress: Any = None) -> list[np.ndarray]:
+    """Return the vectors of each chunk's tokens, float32 (T_n, D), by the engine of an encoder that pools nothing; else as `encode_chunks`."""
+    found: list[np.ndarray] = [np.zeros((0, engine.dim), np.float32)] * len(rows)
+    for length, num_rows, members in engine.shapes.plan(np.asarray([len(row) for row in rows], np.int64)):
+        token_ids, mask = pad_tokens([rows[at] for at in members.tolist()], num_rows, length)
+        vectors = engine.encode(token_ids, mask)
+        for place, member in enumerate(members.tolist()):
+            found[member] = vectors[place, : len(rows[member])].copy()
+        if progress is not None:
+            progress.update(len(members))
+    return found

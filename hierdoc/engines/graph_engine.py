@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hierdoc.encoders.poolings import vector_size
 from hierdoc.engines.encoding import Engine
 from hierdoc.engines.token_batches import any_shape
 from hierdoc.graphs import ENCODER_GRAPHS
@@ -22,7 +23,7 @@ def load_graph_engine(
 ) -> Engine:
     """Return the engine of an encoder with these weights, in the runtime that `compile_graph` stands for."""
     graph = ENCODER_GRAPHS[config["name"]](config, arrays)
-    return engine_of(*compile_graph(graph, precision, chunk_size), config["hidden_size"], chunk_size)
+    return engine_of(*compile_graph(graph, precision, chunk_size), vector_size(config), chunk_size)
 
 
 def engine_of(run: Run, workers: int, dim: int, chunk_size: int) -> Engine:

@@ -1,4 +1,4 @@
-"""A BERT as an ONNX graph: token ids and a mask in, [CLS] vectors out."""
+"""A BERT as an ONNX graph: token ids and a mask in, chunks' vectors out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hierdoc.graphs.writer import GraphWriter
+from hierdoc.graphs.writer import FLOAT, GraphWriter
 
 NEGATIVE_INFINITY = -10000.0  # as in Devlin et al. 2019's code and in bert-for-tf2
 _GELUS = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
@@ -17,11 +17,12 @@ _GELUS = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
 def bert_graph(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
     """Return the model of a BERT, serialised ONNX, with these weights in it.
 
-    Inputs: `token_ids` int32 (N, T), `mask` bool (N, T), True = a real token. Output: `vectors` float32 (N, D), the last
-    layer's [CLS], of which the last layer computes nothing else (exact: it attends to all tokens). All tokens are of type 0.
+    Inputs: `token_ids` int32 (N, T), `mask` bool (N, T), True = a real token. Output: `vectors`, by the configuration's
+    `pooling`: float32 (N, D), the last layer's [CLS], mean, maximum or pooler's, (N, 4 D), the last four layers' [CLS], or (N, T, D), every
+    token's. Where [CLS] alone is read, the last layer computes nothing else (exact: it attends to all tokens). All tokens are of type 0.
 
     Args:
-        config: with Hugging Face's keys.
+        config: with Hugging Face's keys, and `pooling`.
         arrays: float32, by Hugging Face's names and in its orientation, as `BertEncoder.arrays` returns them.
     """
     add = GraphWriter()
@@ -56,10 +57,12 @@ def bert_graph(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> b
     hidden = normalised(add("Add", words, place), "embeddings.LayerNorm")
     shown = add("Where", "mask", add.constant("nothing", 0.0), add.constant("far", NEGATIVE_INFINITY))
     shown = add("Unsqueeze", shown, add.whole_numbers(1, 2))  # (N, 1, 1, T)
-    num_layers = config["num_hidden_layers"]
+    num_layers, pooling = config["num_hidden_layers"], config.get("pooling", "cls")
+    reads_all = pooling in ("mean", "max", "tokens")
+    firsts = []
     for number in range(num_layers):
         layer = f"encoder.layer.{number}"
-        asking = add("Slice", hidden, zero, one, one) if number == num_layers - 1 else hidden
+        asking = add("Slice", hidden, zero, one, one) if number == num_layers - 1 and not reads_all else hidden
         query = split(dense(asking, f"{layer}.attention.self.query", 1 / math.sqrt(size)), [0, 2, 1, 3])
         key = split(dense(hidden, f"{layer}.attention.self.key"), [0, 2, 1, 3])
         key = add("Transpose", key, perm=[0, 1, 3, 2])  # apart, so that OpenVINO takes it into the product
@@ -72,10 +75,29 @@ def bert_graph(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> b
         attended = normalised(attended, f"{layer}.attention.output.LayerNorm")
         inner = activated(dense(attended, f"{layer}.intermediate.dense"))
         hidden = normalised(add("Add", dense(inner, f"{layer}.output.dense"), attended), f"{layer}.output.LayerNorm")
-    add("Squeeze", hidden, one, name="vectors")
+        if pooling == "last4" and number >= num_layers - 4:
+            firsts.append(add("Slice", hidden, zero, one, one))
+    real = add("Unsqueeze", "mask", add.whole_numbers(2)) if reads_all else ""
+    if pooling == "mean":
+        shown = add("Cast", "mask", to=FLOAT)
+        shares = add("Unsqueeze", add("Div", shown, add("ReduceSum", shown, one)), one)  # (N, 1, T)
+        tokens = add("Where", real, hidden, add.constant("nothing", 0.0))
+        # a product for each chunk: ONNX Runtime's sums along an axis are rounded by how many chunks there are
+        add("Squeeze", add("MatMul", shares, tokens), one, name="vectors")
+    elif pooling == "max":
+        add("ReduceMax", add("Where", real, hidden, add.constant("lowest", -1e30)), one, keepdims=0, name="vectors")
+    elif pooling == "tokens":
+        add("Identity", hidden, name="vectors")
+    elif pooling == "last4":
+        add("Squeeze", add("Concat", *firsts, axis=2), one, name="vectors")
+    elif pooling == "pooler":
+        add("Tanh", dense(add("Squeeze", hidden, one), "pooler.dense"), name="vectors")
+    else:
+        add("Squeeze", hidden, one, name="vectors")
     chunks_of_tokens = ["chunks", "tokens"]
     inputs = {"token_ids": (np.int32, chunks_of_tokens), "mask": (np.bool_, chunks_of_tokens)}
-    return add.finish("bert", inputs, {"vectors": ["chunks", dim]})
+    shape = [*(chunks_of_tokens if pooling == "tokens" else ["chunks"]), dim * max(1, len(firsts))]
+    return add.finish("bert", inputs, {"vectors": shape})
 
 
 def bert_delicate_nodes(config: Mapping[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from hierdoc.chunking.chunks import chunk_document
 from hierdoc.chunking.tokenizers import load_tokenizer
 from hierdoc.encoders.finetuned import load_config, load_encoder
+from hierdoc.encoders.poolings import vector_size
 from hierdoc.engines import ENGINES, is_installed, resolve_engine
 from hierdoc.engines.encoding import Engine, encode_chunks
 from hierdoc.engines.int8 import load_int8_engine
@@ -141,5 +142,5 @@ def _load_engine(encoding: dict[str, str], finetune: Path, trained: Path, chunk_
         )
     config, arrays = load_encoder(finetune)
     if precision == "int8":
-        return load_int8_engine(trained, config["hidden_size"], chunk_size)
+        return load_int8_engine(trained, vector_size(config), chunk_size)
     return ENGINES[engine](config, arrays, precision, chunk_size)

@@ -28,6 +28,7 @@ PLAIN_LOSS = {
 }
 
 EARLIER = {
+    "pooling": "cls",
     "layer_decay": 1.0,
     "decay": "linear",
     "warmup": WARMUP,

@@ -85,7 +85,7 @@ def train_encoder(
 
     def forward(token_ids: Any, mask: Any, *hidden: Any, dropout_seed: Any, shift: Any = None) -> Any:
         vectors = (
-            encoder.cls_of(*hidden, mask, num_frozen, dropout_seed)
+            encoder.vectors_of(*hidden, mask, num_frozen, dropout_seed)
             if hidden
             else encoder(token_ids, mask, dropout_seed, shift)
         )
@@ -116,7 +116,7 @@ def train_encoder(
                 loss_of=losses.make_loss(objective, parameters["focal_gamma"], parameters["label_smoothing"]),
                 regularisation=loop.Regularisation(
                     parameters["gradient_penalty"],
-                    lambda token_ids, mask: tf.zeros([*token_ids.shape, encoder.dim]),
+                    lambda token_ids, mask: tf.zeros([*token_ids.shape, encoder.config["hidden_size"]]),
                     parameters["r_drop"],
                     functools.partial(losses.disagreement, objective),
                 ),

@@ -41,7 +41,7 @@ class FrozenOutputs:
         """
         dtype = np.dtype({"float32": np.float32, "bfloat16": np.float16}[precision])
         self._offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
-        per_token = encoder.dim * dtype.itemsize
+        per_token = encoder.config["hidden_size"] * dtype.itemsize
         ends = self._offsets[CHUNKS_PER_PART::CHUNKS_PER_PART] * per_token  # of whole parts
         stored = path.stat().st_size if path.exists() else 0
         needed = int(self._offsets[-1]) * per_token
@@ -49,7 +49,7 @@ class FrozenOutputs:
             num_parts = int(np.searchsorted(ends, stored, side="right"))
             check_room(path, needed - stored)
             self._write(path, encoder, num_layers, rows, precision, chunk_size, num_parts, dtype)
-        self._hidden = np.memmap(path, dtype, "r", shape=(int(self._offsets[-1]), encoder.dim))
+        self._hidden = np.memmap(path, dtype, "r", shape=(int(self._offsets[-1]), encoder.config["hidden_size"]))
 
     def _write(
         self, path: Path, encoder: Any, num_layers: int, rows: Sequence[np.ndarray], precision: str, chunk_size: int,
@@ -59,11 +59,11 @@ class FrozenOutputs:
         graph = tf.function(lambda token_ids, mask: encoder.hidden_of(token_ids, mask, num_layers), autograph=False)
         done = num_parts * CHUNKS_PER_PART
         with path.open("ab") as file, bar("frozen layers", "chunks", len(rows), done) as progress:
-            file.truncate(int(self._offsets[done]) * encoder.dim * dtype.itemsize)
+            file.truncate(int(self._offsets[done]) * encoder.config["hidden_size"] * dtype.itemsize)
             for at in range(done, len(rows), CHUNKS_PER_PART):
                 part = rows[at : at + CHUNKS_PER_PART]
                 offsets = self._offsets[at : at + len(part) + 1] - self._offsets[at]
-                hidden = np.empty((int(offsets[-1]), encoder.dim), dtype)
+                hidden = np.empty((int(offsets[-1]), encoder.config["hidden_size"]), dtype)
                 for length, num_rows, members in few_shapes(chunk_size).plan(np.diff(offsets)):
                     token_ids, mask = pad_tokens([part[member] for member in members], num_rows, length)
                     with in_precision(precision):

@@ -50,6 +50,19 @@ def vectors_schema(dim: int, num_classes: int) -> pa.Schema:
     )
 
 
+def tokens_schema(dim: int) -> pa.Schema:
+    """Return the schema of tokens' vectors of `dim` floats; [CLS] and [SEP] are not among them."""
+    return pa.schema(
+        [
+            ("doc_id", pa.string()),
+            ("chunk_index", pa.int32()),
+            ("token_index", pa.int32()),  # in the chunk, from 0
+            ("token", pa.string()),
+            ("vector", pa.list_(pa.float32(), dim)),
+        ]
+    )
+
+
 def predictions_schema(labels: Iterable[str], with_truth: bool, multi_label: bool = False) -> pa.Schema:
     """Return the schema of predictions: one probability column for each of `labels`, in order."""
     if multi_label:

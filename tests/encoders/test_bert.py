@@ -252,7 +252,7 @@ def test_the_first_layers_and_then_the_others_are_the_whole_encoder(encoder: Ber
     for drop in (None, seed)[: 1 if num_layers == 2 else 2]:  # a last layer of all tokens draws for all of them
         hidden = encoder.hidden_of(token_ids, mask, num_layers, drop)
         assert hidden.shape == (2, 4, 8)
-        found = encoder.cls_of(hidden, mask, num_layers, drop)
+        found = encoder.vectors_of(hidden, mask, num_layers, drop)
         np.testing.assert_allclose(found, encoder(token_ids, mask, drop), rtol=0, atol=1e-6)
     assert np.abs(encoder(token_ids, mask, seed) - encoder(token_ids, mask)).max() > 1e-3
 

@@ -167,7 +167,8 @@ def test_googles_kernels_are_turned_and_named_as_hugging_faces(google_folder: Pa
     )
     np.testing.assert_array_equal(weights["embeddings.LayerNorm.weight"], tensors["bert/embeddings/LayerNorm/gamma"])
     np.testing.assert_array_equal(weights["embeddings.LayerNorm.bias"], tensors["bert/embeddings/LayerNorm/beta"])
-    assert len(weights) == 37
+    assert len(weights) == 39  # with the pooler's
+    np.testing.assert_array_equal(weights["pooler.dense.weight"], tensors["bert/pooler/dense/kernel"].T)
 
 
 def test_a_weight_that_googles_checkpoint_lacks_is_named(tmp_path: Path):

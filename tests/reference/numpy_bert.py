@@ -13,7 +13,7 @@ import numpy as np
 
 
 def weight_shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Every weight of a bare `BertModel` without pooler, by Hugging Face's name, in Hugging Face's orientation."""
+    """Every weight of a bare `BertModel`, by Hugging Face's name and in its orientation; the pooler's where that is asked for."""
     wide, inner = config["hidden_size"], config["intermediate_size"]
     shapes: dict[str, tuple[int, ...]] = {
         "embeddings.word_embeddings.weight": (config["vocab_size"], wide),
@@ -36,6 +36,8 @@ def weight_shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
         for name in ("attention.output.LayerNorm", "output.LayerNorm"):
             shapes[f"encoder.layer.{layer}.{name}.weight"] = (wide,)
             shapes[f"encoder.layer.{layer}.{name}.bias"] = (wide,)
+    if config.get("pooling") == "pooler":
+        shapes |= {"pooler.dense.weight": (wide, wide), "pooler.dense.bias": (wide,)}
     return shapes
 
 
@@ -64,6 +66,22 @@ ACTIVATIONS = {"gelu": gelu, "gelu_new": gelu_tanh, "gelu_pytorch_tanh": gelu_ta
 
 def cls_vector(config: dict[str, Any], arrays: dict[str, np.ndarray], token_ids: list[int]) -> np.ndarray:
     """The last layer's vector at the first token, float64 (hidden_size,); all tokens are of type 0."""
+    return hidden_states(config, arrays, token_ids)[-1][0]
+
+
+def pooled_vector(config: dict[str, Any], arrays: dict[str, np.ndarray], token_ids: list[int]) -> np.ndarray:
+    """A chunk's vector by the pooling that the configuration names."""
+    layers = hidden_states(config, arrays, token_ids)
+    last = layers[-1]
+    if config["pooling"] == "pooler":
+        return np.tanh(arrays["pooler.dense.weight"].astype(float) @ last[0] + arrays["pooler.dense.bias"])
+    if config["pooling"] == "last4":
+        return np.concatenate([layer[0] for layer in layers[-4:]])
+    return {"cls": last[0], "mean": last.mean(axis=0), "max": last.max(axis=0), "tokens": last}[config["pooling"]]
+
+
+def hidden_states(config: dict[str, Any], arrays: dict[str, np.ndarray], token_ids: list[int]) -> list[np.ndarray]:
+    """What each layer makes of the tokens, float64 (tokens, hidden_size) each."""
     weights = {name: array.astype(np.float64) for name, array in arrays.items()}
     eps, num_heads = config.get("layer_norm_eps", 1e-12), config["num_attention_heads"]
 
@@ -84,6 +102,7 @@ def cls_vector(config: dict[str, Any], arrays: dict[str, np.ndarray], token_ids:
         ]
     )
     x = normalize(x, "embeddings.LayerNorm")
+    layers = []
     for number in range(config["num_hidden_layers"]):
         layer = f"encoder.layer.{number}"
         query, key, value = (dense(x, f"{layer}.attention.self.{name}") for name in ("query", "key", "value"))
@@ -99,4 +118,5 @@ def cls_vector(config: dict[str, Any], arrays: dict[str, np.ndarray], token_ids:
         x = normalize(x + dense(context, f"{layer}.attention.output.dense"), f"{layer}.attention.output.LayerNorm")
         inner = ACTIVATIONS[config["hidden_act"]](dense(x, f"{layer}.intermediate.dense"))
         x = normalize(x + dense(inner, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
-    return x[0]
+        layers.append(x)
+    return layers
