@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 import inspect
 from collections.abc import Sequence
+from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,16 +19,16 @@ from hierdoc import cli
 from hierdoc.chunking.tokenizers import save_tokenizer
 from hierdoc.corpus.labels import check_dev_labels
 from hierdoc.encoders.bert import check_trainable_layers
-from hierdoc.encoders.poolings import POOLINGS, check_pooling
+from hierdoc.encoders.poolings import POOLINGS, check_pooling, pooling_of
 from hierdoc.encoders.pretrained import EncoderSource, find_encoder
 from hierdoc.errors import HierdocError
-from hierdoc.learning.arguments import EARLIER, OF_LOSS, PLAIN_LOSS, check_ranges
+from hierdoc.learning.arguments import EARLIER, NOT_JOINT, OF_LOSS, PLAIN_LOSS, check_ranges
 from hierdoc.learning.schedules import DECAYS
 from hierdoc.learning.seeds import check_seed
 from hierdoc.progress import say
 from hierdoc.sequences.reading import has_label_lists
 from hierdoc.stages import files, store
-from hierdoc.stages.finished import FinishedStage, read_stage
+from hierdoc.stages.finished import FinishedStage, is_finished, read_stage
 
 if TYPE_CHECKING:
     from hierdoc.sequences.reading import TrainingChunks
@@ -42,6 +44,7 @@ RANGES = (
     ("max_grad_norm", (int, float), lambda norm: 0 < norm < float("inf"), "above 0 and finite"),
     ("decay", str, lambda name: name in DECAYS, f"one of {', '.join(DECAYS)}"),
     ("warmup", (int, float), lambda share: 0 <= share < 1, "from 0 to below 1"),
+    ("chunks_at_once", int, lambda number: number >= 1, "at least 1"),
     *OF_LOSS,
 )
 OF_STEPS = (  # what has no effect where no step is taken
@@ -77,6 +80,9 @@ def finetune_encoder(
     warmup: float = 0.1,
     gradient_accumulation: int = 1,
     max_grad_norm: float | None = None,
+    joint: str | PathLike[str] | None = None,
+    joint_head: str | None = None,
+    chunks_at_once: int = 16,
     deterministic: bool = False,
     seed: int = 0,
     overwrite: bool = False,
@@ -110,6 +116,12 @@ def finetune_encoder(
         warmup: the share of the steps in which the rate rises.
         gradient_accumulation: change the weights after so many steps, by the gradients of all of them.
         max_grad_norm: scale larger gradients down to this norm; by default none.
+        joint: another run with a trained head, from which to go on: the loss of a document flows through the head into the encoder, by
+            all its chunks in each step, or by `chunks_per_document` of them, in order; 8 documents a step, and the head learns at 10
+            times the encoder's rate. RUN gets its chunk stage where it has none. The best epoch is that with the best document
+            accuracy on dev. embed and train_head follow as ever.
+        joint_head: which head of that run; by default the one there is.
+        chunks_at_once: how many chunks of a joint step are in memory at once; each is computed twice, whatever the number.
         deterministic: let TensorFlow use only operations that give the same bytes each time.
         seed: of order, dropout and initial weights.
         overwrite: make the stage again.
@@ -118,7 +130,6 @@ def finetune_encoder(
         HierdocError: the chunk stage is missing; an argument is out of range; weights of the encoder are missing.
         HierdocFailure: the loss became infinite.
     """
-    chunk = read_stage(run, "chunk")
     parameters = check_arguments(
         pooling=pooling,
         epochs=epochs,
@@ -137,13 +148,24 @@ def finetune_encoder(
         warmup=warmup,
         gradient_accumulation=gradient_accumulation,
         max_grad_norm=max_grad_norm,
+        joint=joint,
+        joint_head=joint_head,
+        chunks_at_once=chunks_at_once,
         deterministic=deterministic,
         seed=seed,
     )
+    if joint is not None:
+        trained = TwoStages.read(joint, joint_head)
+        trained.share_chunks(run)
+        parameters |= {"joint": trained.head.fingerprint, "joint_head": trained.name}
+    chunk = read_stage(run, "chunk")
     source = _find_encoder_of(chunk)
     train, dev = _read_train_and_dev(chunk)
     check_trainable_layers(trainable_layers, source.config["num_hidden_layers"])
     config = source.config if pooling == "cls" else {**source.config, "pooling": pooling}
+    if joint is not None:
+        config = trained.config
+        parameters["pooling"] = pooling_of(config)
     check_pooling(config, trainable_layers)
     if learning_rate is None:
         parameters["learning_rate"] = 2e-5 if source.config["hidden_size"] >= WIDE_ENCODER else 5e-5
@@ -159,10 +181,22 @@ def finetune_encoder(
     from hierdoc.objectives import objective_of
 
     seed_tensorflow(seed)
-    encoder, num_loaded, num_expected = _load_encoder(source, config)
     history = History(stage.path / "history.jsonl")
     labels, chunk_size = chunk.details["labels"], chunk.parameters["chunk_size"]
     objective = objective_of(has_label_lists(chunk))
+    if joint is not None:
+        from hierdoc.learning.joint import train_jointly
+
+        encoder, head_model, chunk_head = trained.load()
+        checkpoints = Checkpoints(stage.path, stage.note_time)
+        with deterministic_ops(deterministic):
+            head, best_epoch, timings = train_jointly(
+                encoder, head_model, chunk_head, train, dev, len(labels), chunk_size, parameters, history, checkpoints,
+                objective,
+            )  # fmt: skip
+        _save(stage, source, encoder, head, chunk)
+        return stage.finish({"best_epoch": best_epoch, **history.epochs[best_epoch - 1]}, timings)
+    encoder, num_loaded, num_expected = _load_encoder(source, config)
     trace = TrainingTrace(
         stage.path, run, "chunks", labels, len(train.doc_ids), num_loaded, num_expected, objective.multi_label
     )
@@ -199,10 +233,92 @@ def check_arguments(**arguments: Any) -> dict[str, Any]:
         raise HierdocError(
             f"`{useless[0]}` has no effect with `epochs` 0, which keeps the encoder as it is; leave it out"
         )
+    _check_joint(given, of_training)
     if given["gradient_penalty"] and given["trainable_layers"] is not None:
         raise HierdocError("`gradient_penalty` needs the embeddings of tokens, which `trainable_layers` leaves alone")
     check_seed(given["seed"])
     return {**given, "precision": resolve_precision(given["precision"])}
+
+
+def _check_joint(given: dict[str, Any], defaults: dict[str, Any]) -> None:
+    """Check that what is given goes together with joint training, or is not of it."""
+    if given["joint"] is None:
+        if useless := [name for name in ("joint_head", "chunks_at_once") if given[name] != defaults[name]]:
+            raise HierdocError(f"`{useless[0]}` has no effect without `joint`")
+    elif unfollowed := [name for name in NOT_JOINT if given[name] != defaults[name]]:
+        raise HierdocError(f"`{unfollowed[0]}` is not to be had together with `joint`")
+    elif given["epochs"] == 0:
+        raise HierdocError("`joint` needs `epochs` of at least 1")
+
+
+@dataclass(frozen=True)
+class TwoStages:
+    """A run whose encoder and head have been trained one after the other.
+
+    Attributes:
+        run: the run directory.
+        name: the head's.
+        finetune, head: the stages.
+        config: the encoder's, with its pooling.
+    """
+
+    run: Path
+    name: str
+    finetune: FinishedStage
+    head: FinishedStage
+    config: dict[str, Any]
+
+    @classmethod
+    def read(cls, run: str | PathLike[str], head: str | None) -> TwoStages:
+        """Return a run's; with the head of that name, or the one there is.
+
+        Raises:
+            HierdocError: a stage is missing or of others than the rest; the head does not read chunks' vectors.
+        """
+        from hierdoc.encoders.finetuned import load_config
+        from hierdoc.heads import find_head
+        from hierdoc.heads.document_probs import load_head_config
+
+        name = find_head(run, head)
+        finetune, trained = read_stage(run, "finetune"), read_stage(run, f"heads/{name}")
+        of_head = load_head_config(trained.path)
+        if of_head["encoder_fingerprint"] != finetune.fingerprint:
+            raise HierdocError(
+                f"{trained.path}: was trained on the vectors of another encoder than {finetune.path} holds"
+            )
+        if of_head["inputs"] != "vectors":
+            raise HierdocError(
+                f"{trained.path}: reads {of_head['inputs']} of the chunks, and `joint` needs a head on vectors"
+            )
+        config = load_config(finetune.path)["encoder"]
+        return cls(Path(run), name, finetune, trained, {key: config[key] for key in config if key != "name"})
+
+    def share_chunks(self, run: str | PathLike[str]) -> None:
+        """Copy the chunk stage into another run that has none.
+
+        Raises:
+            HierdocError: the other run has other chunks, or is this one.
+        """
+        chunk = read_stage(self.run, "chunk")
+        if Path(run).resolve() == self.run.resolve():
+            raise HierdocError(f"{run}: `joint` goes on from another run, whose encoder this one's would replace")
+        if not is_finished(run, "chunk"):
+            say(f"{run}: its chunks are those of {self.run}")
+            store.copy(chunk, run)
+        if read_stage(run, "chunk").fingerprint != chunk.fingerprint:
+            raise HierdocError(f"{run}: was cut otherwise than {self.run}, and `joint` goes on from that")
+
+    def load(self) -> tuple[Any, Any, dict[str, np.ndarray]]:
+        """Return the encoder, the head's model, and the chunk head's arrays."""
+        from hierdoc.encoders import ENCODERS
+        from hierdoc.encoders.finetuned import load_encoder
+        from hierdoc.heads.document_probs import load_head
+        from hierdoc.stages.weights import load_weights
+
+        encoder = ENCODERS["bert"](self.config)
+        encoder.assign(load_encoder(self.finetune.path)[1], str(self.finetune.path))
+        head, _ = load_head(self.head.path)
+        return encoder, head, load_weights(self.finetune.path / "chunk_head.safetensors")
 
 
 def _find_encoder_of(chunk: FinishedStage) -> EncoderSource:
@@ -278,6 +394,19 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("run", metavar="RUN", help="the run directory")
     add_arguments(parser)
+    parser.add_argument(
+        "--joint",
+        metavar="OTHER",
+        help="go on from another run with a trained head: the documents' loss flows through it into the encoder",
+    )
+    parser.add_argument("--joint-head", metavar="NAME", help="which head of it (default: the one there is)")
+    parser.add_argument(
+        "--chunks-at-once",
+        type=int,
+        default=16,
+        metavar="N",
+        help="of a joint step in memory; each is computed twice, however many",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of order, dropout and initial weights")
     cli.add_overwrite(parser)
     parser.set_defaults(function=finetune_encoder, describe=describe)

@@ -19,6 +19,7 @@ OF_LOSS: tuple[Range, ...] = (
     ("gradient_penalty", (int, float), lambda share: 0 <= share < float("inf"), "at least 0 and finite"),
     ("r_drop", (int, float), lambda share: 0 <= share < float("inf"), "at least 0 and finite"),
 )
+NOT_JOINT = ("class_weight", "gradient_penalty", "r_drop", "gradient_accumulation", "max_grad_norm", "pooling")
 PLAIN_LOSS = {
     "class_weight": "none",
     "focal_gamma": 0.0,
@@ -28,6 +29,9 @@ PLAIN_LOSS = {
 }
 
 EARLIER = {
+    "joint": None,
+    "joint_head": None,
+    "chunks_at_once": 16,
     "pooling": "cls",
     "layer_decay": 1.0,
     "decay": "linear",

@@ -165,6 +165,26 @@ def discard(run: str | os.PathLike[str], name: str) -> None:
             _remove(path)
 
 
+def copy(stage: FinishedStage, run: str | os.PathLike[str]) -> None:
+    """Copy a finished stage into another run directory, whole or not at all, in the place of one that was not finished.
+
+    Raises:
+        HierdocError: as `begin`.
+    """
+    run, name = Path(run), stage.manifest["stage"]
+    check_run(run)
+    if (run / name).exists():
+        discard(run, name)
+        (run / name).rmdir()
+    partial = run / f".{name.replace('/', '-')}.{os.getpid()}{PARTIAL}"
+    try:
+        shutil.copytree(stage.path, partial)
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        partial.rename(run / name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def _earlier_timings(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}

@@ -1,0 +1,224 @@
+"""Encoder and head trained together: one step against a direct computation, and the command from two stages on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import CONFIG, tiny_rows, write_csv
+from reference.numpy_bert import random_arrays
+from test_encoder_training import FULL, chunks_of
+
+from hierdoc import (
+    HierdocError,
+    chunk_documents,
+    embed_chunks,
+    evaluate_head,
+    finetune,
+    finetune_encoder,
+    train_sequence_head,
+)
+from hierdoc.encoders import compat
+from hierdoc.encoders.bert import BertEncoder
+from hierdoc.heads import HEADS
+from hierdoc.learning import checkpoints, joint
+from hierdoc.learning.joint import JointStep, Model
+from hierdoc.learning.seeds import seed_tensorflow
+from hierdoc.objectives import ANY_LABELS, ONE_LABEL, Objective
+from hierdoc.objectives.classification import ChunkHead
+from hierdoc.sequences.grouping import DocumentVectors
+
+LENGTHS = [3, 1, 4, 2]  # chunks of each document
+DIM = CONFIG["hidden_size"]
+
+
+def a_model(head: str, objective: Objective, dropped: bool) -> Model:
+    encoder = BertEncoder(FULL)
+    encoder.assign(random_arrays(FULL, 0), "the test")
+    seed_tensorflow(0)
+    seed = None if not dropped else "given"
+
+    def encode(token_ids: Any, mask: Any, dropout_seed: Any) -> Any:
+        return encoder(token_ids, mask, dropout_seed if seed else None)
+
+    return Model(encode, encoder.trainable(), HEADS[head](DIM, 3), ChunkHead(DIM, 3), objective, objective.loss)
+
+
+def direct(
+    model: Model, blocks: list[joint.Block], label_ids: np.ndarray, seed: int, number: int
+) -> tuple[float, list[Any]]:
+    """The same loss in one tape over all chunks."""
+    tf = compat.load_tensorflow()
+    starts = np.concatenate([[0], np.cumsum(LENGTHS)])
+    with tf.GradientTape() as tape:
+        rows: list[Any] = [None] * sum(LENGTHS)
+        for at, block in enumerate(blocks):
+            vectors = model.encode(
+                *map(tf.constant, block.inputs), tf.constant([seed, number * joint.BLOCKS + at], tf.int64)
+            )
+            for place, member in enumerate(block.members.tolist()):
+                rows[member] = vectors[place]
+        padded, mask = [], np.zeros((len(LENGTHS), max(LENGTHS)), bool)
+        for document, length in enumerate(LENGTHS):
+            mine = rows[starts[document] : starts[document + 1]]
+            padded.append(tf.stack(mine + [tf.zeros(DIM)] * (max(LENGTHS) - length)))
+            mask[document, :length] = True
+        loss = model.objective.loss(model.head([tf.stack(padded), mask]), label_ids, np.ones(len(LENGTHS), np.float32))
+    return float(loss), tape.gradient(loss, [*model.body, *model.head.trainable_variables])
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 16])
+@pytest.mark.parametrize("dropped", [False, True], ids=["without dropout", "with dropout"])
+@pytest.mark.parametrize(("head", "objective"), [("lstm", ONE_LABEL), ("mean_pool", ANY_LABELS)])
+def test_a_step_is_a_direct_computation(head: str, objective: Objective, dropped: bool, at_once: int):
+    tf = compat.load_tensorflow()
+    model = a_model(head, objective, dropped)
+    train = chunks_of([0, 1, 2, 0, 1, 2, 0, 1, 2, 0], 0)
+    blocks = joint._blocks(train, 16, at_once, None, np.arange(10))
+    assert max(len(block.members) for block in blocks) <= at_once
+    label_ids = (
+        np.int32([0, 1, 2, 1])
+        if objective is ONE_LABEL
+        else np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1]], bool)
+    )
+    starts = np.concatenate([[0], np.cumsum(LENGTHS)])
+    documents = DocumentVectors(list("abcd"), np.zeros((10, DIM), np.float32), np.zeros((10, 0), np.float32), starts)
+    loss, gradients = JointStep(model).gradients(blocks, documents, label_ids, seed=3, number=5)
+    wanted_loss, wanted = direct(model, blocks, label_ids, seed=3, number=5)
+    assert loss == pytest.approx(wanted_loss, abs=1e-5)
+    for variable, found, expected in zip(model.variables, gradients, wanted):
+        np.testing.assert_allclose(
+            found.numpy(), tf.convert_to_tensor(expected).numpy(), rtol=0, atol=1e-5, err_msg=variable.name
+        )
+    assert any(np.abs(tf.convert_to_tensor(gradient).numpy()).max() > 1e-3 for gradient in wanted)
+
+
+def test_the_chunk_head_learns_from_the_vectors_and_moves_nothing_else():
+    model = a_model("mean_pool", ONE_LABEL, False)
+    model.chunk_head.kernel.assign(np.ones((DIM, 3), np.float32) * [[5.0, -5.0, 0.0]])
+    blocks = joint._blocks(chunks_of([0] * 10, 0), 16, 16, None, np.arange(10))
+    starts = np.concatenate([[0], np.cumsum(LENGTHS)])
+    documents = DocumentVectors(list("abcd"), np.zeros((10, DIM), np.float32), np.zeros((10, 0), np.float32), starts)
+    label_ids = np.int32([0, 1, 2, 1])
+    _, gradients = JointStep(model).gradients(blocks, documents, label_ids, 0, 0)
+    _, wanted = direct(model, blocks, label_ids, 0, 0)
+    np.testing.assert_allclose(
+        gradients[5].numpy(), compat.load_tensorflow().convert_to_tensor(wanted[5]).numpy(), atol=1e-5
+    )
+    tf = compat.load_tensorflow()
+    with tf.GradientTape() as tape:
+        owners = np.repeat(label_ids, LENGTHS)
+        loss = ONE_LABEL.loss(model.chunk_head(tf.constant(documents.vectors)), owners, np.ones(10, np.float32))
+    np.testing.assert_allclose(gradients[-2].numpy(), tape.gradient(loss, model.chunk_head.kernel).numpy(), atol=1e-5)
+
+
+def test_k_chunks_of_a_document_are_drawn_anew_and_stand_in_order():
+    starts = np.array([0, 9, 10, 40])
+    plans = [joint._plan_epoch(starts, 3, 0, epoch) for epoch in range(5)]
+    seen = set()
+    for plan in plans:
+        documents = sorted((places for step in plan for places in step[0]), key=lambda places: places[0])
+        assert [len(places) for places in documents] == [3, 1, 3]
+        for places, low, high in zip(documents, starts, starts[1:], strict=False):
+            assert (np.diff(places) > 0).all() and low <= places[0] and places[-1] < high
+        seen.add(tuple(documents[0].tolist()))
+    assert len(seen) > 1
+    (everything,) = [
+        [places for step in plan for places in step[0]] for plan in [joint._plan_epoch(starts, None, 0, 0)]
+    ]
+    assert sorted(np.concatenate(everything).tolist()) == list(range(40))
+
+
+@pytest.fixture(scope="module")
+def two_stages(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: str) -> Path:
+    """A run of two stages with a head. Do not write into it."""
+    place = tmp_path_factory.mktemp("joint")
+    data = write_csv(place / "tiny.csv", tiny_rows())
+    run = place / "two"
+    chunk_documents(data, run, id_column="id", split_column="split", encoder=tiny_encoder, chunk_size=10)
+    finetune_encoder(run, epochs=1, learning_rate=1e-3, precision="float32")
+    embed_chunks(run, precision="float32")
+    train_sequence_head(run, "mean_pool", epochs=2)
+    return run
+
+
+JOINT = {"epochs": 2, "learning_rate": 5e-3, "precision": "float32"}
+
+
+@pytest.mark.parametrize("flags", [{}, {"chunks_per_document": 2}, {"trainable_layers": 1}], ids=str)
+def test_the_command_goes_on_from_two_stages_and_the_rest_follows(
+    flags: dict, two_stages: Path, tmp_path: Path, capsys
+):
+    run = tmp_path / "joint"
+    stage = finetune_encoder(run, joint=two_stages, **JOINT, **flags)
+    said = capsys.readouterr().err
+    assert "joint: before it, dev_accuracy is " in said and f"its chunks are those of {two_stages}" in said
+    history = [json.loads(line) for line in (stage.path / "history.jsonl").read_text().splitlines()]
+    assert history[1]["train_loss"] < history[0]["train_loss"] and {"dev_accuracy", "dev_loss", "dev_chunk_accuracy"} <= history[0].keys()
+    best = max(history, key=lambda epoch: (epoch["dev_accuracy"], -epoch["dev_loss"]))
+    assert stage.details["best_epoch"] == best["epoch"] and stage.details["dev_accuracy"] == best["dev_accuracy"]
+    assert (stage.path / "encoder.safetensors").read_bytes() != (
+        two_stages / "finetune/encoder.safetensors"
+    ).read_bytes()
+    embed_chunks(run, precision="float32")
+    train_sequence_head(run, "mean_pool", epochs=2)
+    assert evaluate_head(run).details["num_documents"] == 6
+    assert finetune_encoder(run, joint=two_stages, **JOINT, **flags).fingerprint == stage.fingerprint
+
+
+@pytest.mark.parametrize("when", [1, 3])
+def test_an_interrupted_joint_training_comes_to_the_same_bytes(
+    when: int, two_stages: Path, tmp_path: Path, monkeypatch
+):
+    whole = finetune_encoder(tmp_path / "whole", joint=two_stages, **JOINT)
+    real, calls = checkpoints.Checkpoints.save, []
+
+    def save_and_stop(self, *given):
+        real(self, *given)
+        calls.append(1)
+        if len(calls) == when:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.Checkpoints, "is_due", lambda self: True)
+        patch.setattr(checkpoints.Checkpoints, "save", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            finetune_encoder(tmp_path / "cut", joint=two_stages, **JOINT)
+    cut = finetune_encoder(tmp_path / "cut", joint=two_stages, **JOINT)
+    for name in ("encoder.safetensors", "chunk_head.safetensors", "history.jsonl"):
+        assert (whole.path / name).read_bytes() == (cut.path / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"joint_head": "lstm"}, "`joint_head` has no effect without `joint`"),
+        ({"chunks_at_once": 4}, "`chunks_at_once` has no effect without `joint`"),
+        ({"chunks_at_once": 0, "joint": "."}, "`chunks_at_once` must be at least 1, but is 0 instead"),
+        ({"joint": ".", "r_drop": 1.0}, "`r_drop` is not to be had together with `joint`"),
+        ({"joint": ".", "epochs": 0}, "`joint` needs `epochs` of at least 1"),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_refused(arguments: dict, said: str, tmp_path: Path):
+    with pytest.raises(HierdocError) as error:
+        finetune_encoder(tmp_path / "run", **arguments)
+    assert str(error.value) == said
+
+
+def test_a_run_can_not_go_on_from_itself_nor_from_other_chunks(
+    two_stages: Path, tiny_run: Path, tmp_path: Path, capsys
+):
+    copy = tmp_path / "copy"
+    shutil.copytree(two_stages, copy)
+    assert finetune.main([str(copy), "--joint", str(copy)]) == 2
+    assert "goes on from another run, whose encoder this one's would replace" in capsys.readouterr().err
+    other = tmp_path / "other"
+    chunk_documents(two_stages.parent / "tiny.csv", other, id_column="id", split_column="split",
+                    encoder=json.loads((two_stages / "chunk/manifest.json").read_text())["details"]["encoder"], chunk_size=12)  # fmt: skip
+    assert finetune.main([str(other), "--joint", str(two_stages)]) == 2
+    assert "was cut otherwise than" in capsys.readouterr().err
+    assert finetune.main([str(tmp_path / "new"), "--joint", str(tmp_path / "nowhere")]) == 2
