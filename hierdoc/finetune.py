@@ -44,14 +44,17 @@ RANGES = (
     ("max_grad_norm", (int, float), lambda norm: 0 < norm < float("inf"), "above 0 and finite"),
     ("decay", str, lambda name: name in DECAYS, f"one of {', '.join(DECAYS)}"),
     ("warmup", (int, float), lambda share: 0 <= share < 1, "from 0 to below 1"),
+    ("adapter_size", int, lambda number: number >= 1, "at least 1"),
     ("chunks_at_once", int, lambda number: number >= 1, "at least 1"),
     *OF_LOSS,
 )
+ADAPTERS = "adapters.safetensors"
 OF_STEPS = (  # what has no effect where no step is taken
     "learning_rate",
     "layer_decay",
     "freeze_embeddings",
     "trainable_layers",
+    "adapter_size",
     "chunks_per_document",
     "gradient_accumulation",
     "max_grad_norm",
@@ -70,6 +73,7 @@ def finetune_encoder(
     precision: str = "auto",
     freeze_embeddings: bool = False,
     trainable_layers: int | None = None,
+    adapter_size: int | None = None,
     chunks_per_document: int | None = None,
     class_weight: str = "none",
     focal_gamma: float = 0.0,
@@ -106,6 +110,8 @@ def finetune_encoder(
         freeze_embeddings: leave the embeddings as they are.
         trainable_layers: train the last so many layers (and the softmax) only. What the others make of the chunks, without
             dropout, is computed once and kept in a file until the training ends: 2 bytes (4 in float32) a number.
+        adapter_size: train adapters of so many numbers in each layer, and the layer normalisations, and leave all else as it was
+            pretrained (Houlsby et al. 2019); what is trained is also written by itself, as adapters.safetensors.
         chunks_per_document: draw so many chunks of each document in each epoch; by default all.
         class_weight: none, or balanced: rare classes count more.
         focal_gamma: how much less chunks count that are answered well already (Lin et al. 2017); 0 is the cross-entropy.
@@ -138,6 +144,7 @@ def finetune_encoder(
         precision=precision,
         freeze_embeddings=freeze_embeddings,
         trainable_layers=trainable_layers,
+        adapter_size=adapter_size,
         chunks_per_document=chunks_per_document,
         class_weight=class_weight,
         focal_gamma=focal_gamma,
@@ -162,7 +169,9 @@ def finetune_encoder(
     source = _find_encoder_of(chunk)
     train, dev = _read_train_and_dev(chunk)
     check_trainable_layers(trainable_layers, source.config["num_hidden_layers"])
-    config = source.config if pooling == "cls" else {**source.config, "pooling": pooling}
+    config = dict(source.config)
+    config |= {} if pooling == "cls" else {"pooling": pooling}
+    config |= {} if adapter_size is None else {"adapter_size": adapter_size}
     if joint is not None:
         config = trained.config
         parameters["pooling"] = pooling_of(config)
@@ -208,7 +217,8 @@ def finetune_encoder(
         )
     _save(stage, source, encoder, head, chunk)
     reading = next(reading for reading in history.epochs if reading["epoch"] == best_epoch)
-    return stage.finish({"best_epoch": best_epoch, **reading}, timings)
+    about = {} if adapter_size is None else _save_adapters(stage.path, encoder, parameters)
+    return stage.finish({"best_epoch": best_epoch, **reading, **about}, timings)
 
 
 def check_arguments(**arguments: Any) -> dict[str, Any]:
@@ -350,6 +360,7 @@ def _load_encoder(source: EncoderSource, config: dict[str, Any]) -> tuple[Any, i
     weights = source.load_weights()
     if weights is None:
         return encoder, 0, 0
+    weights = {name: array for name, array in encoder.arrays().items() if ".adapter_" in name} | weights
     if pooler := {
         name: array for name, array in encoder.arrays().items() if name.startswith("pooler.") and name not in weights
     }:
@@ -383,6 +394,23 @@ def _save(
         "respect_sentences": chunk.parameters["respect_sentences"],
     }
     files.write_json(stage.path / "config.json", config)
+
+
+def _save_adapters(folder: Path, encoder: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Write what was trained of an encoder with adapters by itself; return how large that is."""
+    from hierdoc.stages.weights import save_weights
+
+    trained = {
+        id(variable) for variable in encoder.trainable(parameters["freeze_embeddings"], parameters["trainable_layers"])
+    }
+    arrays = encoder.arrays()
+    delta = {name: arrays[name] for name, variable in encoder.variables.items() if id(variable) in trained}
+    save_weights(folder / ADAPTERS, delta)
+    sizes = {path: (folder / path).stat().st_size for path in (ADAPTERS, "encoder.safetensors")}
+    say(
+        f"finetune: what was trained is {sizes[ADAPTERS] / 2**20:.2f} MiB, of {sizes['encoder.safetensors'] / 2**20:.1f}"
+    )
+    return {"adapter_bytes": sizes[ADAPTERS]}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -446,6 +474,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="train the last N layers only; what the others make is computed once and kept on disk meanwhile",
+    )
+    parser.add_argument(
+        "--adapter-size",
+        type=int,
+        metavar="N",
+        help="train adapters of N numbers in each layer and leave the rest as it was pretrained",
     )
     parser.add_argument(
         "--chunks-per-document",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,24 +57,41 @@ LAYER_WEIGHTS = (
 )
 
 
+ADAPTER_WEIGHTS = tuple(
+    (
+        f"{place}/adapter-{way}/{ours}",
+        f"{place.replace('/', '.')}.adapter_{way}.{hf}",
+        f"{place}/adapter-{way}/{ours}",
+        flip,
+    )
+    for place in ("attention/output", "output")
+    for way in ("down", "up")
+    for ours, hf, flip in (("kernel", "weight", True), ("bias", "bias", False))
+)
 POOLER_WEIGHTS = (
     ("pooler/kernel", "pooler.dense.weight", "pooler/dense/kernel", True),
     ("pooler/bias", "pooler.dense.bias", "pooler/dense/bias", False),
 )
 
 
-def weight_names(num_layers: int, pooler: bool = False) -> list[tuple[str, str, str, bool]]:
+def weight_names(num_layers: int, pooler: bool = False, adapters: bool = False) -> list[tuple[str, str, str, bool]]:
     """Return (bert-for-tf2's, Hugging Face's, Google's name, transposed) of every weight of a BERT of `num_layers`.
 
-    With `pooler` also of BERT's pooler, which bert-for-tf2 does not have and `BertEncoder` does.
+    With `pooler` also of BERT's pooler, which bert-for-tf2 does not have and `BertEncoder` does; with `adapters` of bert-for-tf2's,
+    whose names are our own elsewhere.
     """
     names = [(f"embeddings/{ours}", hf, google, flip) for ours, hf, google, flip in EMBEDDING_WEIGHTS]
     for layer in range(num_layers):
         names += [
             (f"encoder/layer_{layer}/{ours}", f"encoder.layer.{layer}.{hf}", f"encoder/layer_{layer}/{google}", flip)
-            for ours, hf, google, flip in LAYER_WEIGHTS
+            for ours, hf, google, flip in (*LAYER_WEIGHTS, *(ADAPTER_WEIGHTS if adapters else ()))
         ]
     return names + (list(POOLER_WEIGHTS) if pooler else [])
+
+
+def names_of(config: Mapping[str, Any]) -> list[tuple[str, str, str, bool]]:
+    """Return `weight_names` of an encoder's configuration."""
+    return weight_names(config["num_hidden_layers"], pooling_of(config) == "pooler", "adapter_size" in config)
 
 
 def _activation(name: str) -> Any:
@@ -115,7 +132,8 @@ class BertEncoder:
     Symbols: N chunks, T tokens, D vector size (hidden_size).
 
     Attributes:
-        config: the encoder's configuration, with Hugging Face's keys, and `pooling` (see `hierdoc.encoders.poolings`).
+        config: the encoder's configuration, with Hugging Face's keys; `pooling` (see `hierdoc.encoders.poolings`) and, where it
+            has adapters, `adapter_size`.
         dim: of a chunk's vector: D, or with last4 several times D.
         variables: every weight, by Hugging Face's name (of a bare `BertModel`), as TensorFlow variables.
     """
@@ -142,6 +160,8 @@ class BertEncoder:
             max_position_embeddings=config["max_position_embeddings"],
             use_token_type=True,
             token_type_vocab_size=config["type_vocab_size"],
+            adapter_size=config.get("adapter_size"),
+            adapter_activation=_activation(config["hidden_act"]),
         )
         self._layer = bert.BertModelLayer.from_params(params, name="bert")
         example = tf.zeros((1, 2), tf.int32)
@@ -155,7 +175,7 @@ class BertEncoder:
         words = self._layer.embeddings_layer.word_embeddings_layer
         words.call = self._shifted(words.call)
         by_name = {variable.name.removeprefix("bert/").removesuffix(":0"): variable for variable in self._layer.weights}
-        names = weight_names(config["num_hidden_layers"])
+        names = weight_names(config["num_hidden_layers"], adapters="adapter_size" in config)
         if set(by_name) != {ours for ours, *_ in names}:
             raise HierdocError("bert-for-tf2 made other weights than weight_names lists: is it version 0.14.9?")
         self.variables = {hf: by_name[ours] for ours, hf, _, _ in names}
@@ -238,6 +258,8 @@ class BertEncoder:
     def trainable(self, freeze_embeddings: bool = False, trainable_layers: int | None = None) -> list[Any]:
         """Return the variables to train: all, or without the embeddings, or the last `trainable_layers` layers only.
 
+        With adapters they are those of these and the layer normalisations, as Houlsby et al. 2019 train them, and a pooler.
+
         Raises:
             HierdocError: `trainable_layers` is not between 0 and the number of layers.
         """
@@ -246,7 +268,12 @@ class BertEncoder:
         frozen = ["embeddings."] if freeze_embeddings or trainable_layers is not None else []
         first = num_layers - trainable_layers if trainable_layers is not None else 0
         frozen += [f"encoder.layer.{layer}." for layer in range(first)]
-        return [variable for name, variable in self.variables.items() if not name.startswith(tuple(frozen))]
+        kept = ("adapter_", "LayerNorm.", "pooler.") if "adapter_size" in self.config else ("",)
+        return [
+            variable
+            for name, variable in self.variables.items()
+            if not name.startswith(tuple(frozen)) and any(part in name for part in kept)
+        ]
 
     def depths(self, variables: Sequence[Any]) -> list[int]:
         """Return how deep each of the encoder's `variables` lies: 0 in a pooler, 1 in its last layer, the embeddings deepest."""

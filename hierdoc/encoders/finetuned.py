@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hierdoc.encoders.bert import weight_names
-from hierdoc.encoders.poolings import pooling_of
+from hierdoc.encoders.bert import names_of
 from hierdoc.errors import HierdocError
 from hierdoc.stages.weights import load_weights
 
@@ -27,7 +26,7 @@ def load_encoder(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """
     config, path = load_config(folder)["encoder"], folder / "encoder.safetensors"
     arrays = load_weights(path)
-    for _, name, *_ in weight_names(config["num_hidden_layers"], pooling_of(config) == "pooler"):
+    for _, name, *_ in names_of(config):
         if name not in arrays:
             raise HierdocError(f"{path}: weight {name!r} is missing")
     return config, arrays

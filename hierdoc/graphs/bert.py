@@ -22,7 +22,7 @@ def bert_graph(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> b
     token's. Where [CLS] alone is read, the last layer computes nothing else (exact: it attends to all tokens). All tokens are of type 0.
 
     Args:
-        config: with Hugging Face's keys, and `pooling`.
+        config: with Hugging Face's keys, `pooling` and `adapter_size`.
         arrays: float32, by Hugging Face's names and in its orientation, as `BertEncoder.arrays` returns them.
     """
     add = GraphWriter()
@@ -42,6 +42,12 @@ def bert_graph(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> b
         kernel = add.constant(f"{name}.weight", arrays[f"{name}.weight"].T * np.float32(scale))
         product = add("MatMul", hidden, kernel, name=f"{name}.product")
         return add("Add", product, add.constant(f"{name}.bias", arrays[f"{name}.bias"] * scale))
+
+    def projected(hidden: str, name: str) -> str:
+        out = dense(hidden, f"{name}.dense")
+        if "adapter_size" not in config:
+            return out
+        return add("Add", out, dense(activated(dense(out, f"{name}.adapter_down")), f"{name}.adapter_up"))
 
     def split(projected: str, order: list[int]) -> str:
         return add("Transpose", add("Reshape", projected, by_head), perm=order)
@@ -71,10 +77,10 @@ def bert_graph(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> b
         shares = add("Softmax", add("Add", scores, shown))
         context = add("MatMul", shares, value, name=f"{layer}.attention.context")
         context = add("Reshape", add("Transpose", context, perm=[0, 2, 1, 3]), joined)
-        attended = add("Add", dense(context, f"{layer}.attention.output.dense"), asking)
+        attended = add("Add", projected(context, f"{layer}.attention.output"), asking)
         attended = normalised(attended, f"{layer}.attention.output.LayerNorm")
         inner = activated(dense(attended, f"{layer}.intermediate.dense"))
-        hidden = normalised(add("Add", dense(inner, f"{layer}.output.dense"), attended), f"{layer}.output.LayerNorm")
+        hidden = normalised(add("Add", projected(inner, f"{layer}.output"), attended), f"{layer}.output.LayerNorm")
         if pooling == "last4" and number >= num_layers - 4:
             firsts.append(add("Slice", hidden, zero, one, one))
     real = add("Unsqueeze", "mask", add.whole_numbers(2)) if reads_all else ""

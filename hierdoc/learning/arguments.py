@@ -19,7 +19,15 @@ OF_LOSS: tuple[Range, ...] = (
     ("gradient_penalty", (int, float), lambda share: 0 <= share < float("inf"), "at least 0 and finite"),
     ("r_drop", (int, float), lambda share: 0 <= share < float("inf"), "at least 0 and finite"),
 )
-NOT_JOINT = ("class_weight", "gradient_penalty", "r_drop", "gradient_accumulation", "max_grad_norm", "pooling")
+NOT_JOINT = (
+    "class_weight",
+    "gradient_penalty",
+    "r_drop",
+    "gradient_accumulation",
+    "max_grad_norm",
+    "pooling",
+    "adapter_size",
+)
 PLAIN_LOSS = {
     "class_weight": "none",
     "focal_gamma": 0.0,
@@ -29,6 +37,7 @@ PLAIN_LOSS = {
 }
 
 EARLIER = {
+    "adapter_size": None,
     "joint": None,
     "joint_head": None,
     "chunks_at_once": 16,

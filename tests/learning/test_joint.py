@@ -158,7 +158,10 @@ def test_the_command_goes_on_from_two_stages_and_the_rest_follows(
     said = capsys.readouterr().err
     assert "joint: before it, dev_accuracy is " in said and f"its chunks are those of {two_stages}" in said
     history = [json.loads(line) for line in (stage.path / "history.jsonl").read_text().splitlines()]
-    assert history[1]["train_loss"] < history[0]["train_loss"] and {"dev_accuracy", "dev_loss", "dev_chunk_accuracy"} <= history[0].keys()
+    assert (
+        history[1]["train_loss"] < history[0]["train_loss"]
+        and {"dev_accuracy", "dev_loss", "dev_chunk_accuracy"} <= history[0].keys()
+    )
     best = max(history, key=lambda epoch: (epoch["dev_accuracy"], -epoch["dev_loss"]))
     assert stage.details["best_epoch"] == best["epoch"] and stage.details["dev_accuracy"] == best["dev_accuracy"]
     assert (stage.path / "encoder.safetensors").read_bytes() != (

@@ -36,6 +36,12 @@ def weight_shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
         for name in ("attention.output.LayerNorm", "output.LayerNorm"):
             shapes[f"encoder.layer.{layer}.{name}.weight"] = (wide,)
             shapes[f"encoder.layer.{layer}.{name}.bias"] = (wide,)
+    for layer in range(config["num_hidden_layers"] if "adapter_size" in config else 0):
+        for place in ("attention.output", "output"):
+            narrow = config["adapter_size"]
+            for way, shape in (("down", (narrow, wide)), ("up", (wide, narrow))):
+                shapes[f"encoder.layer.{layer}.{place}.adapter_{way}.weight"] = shape
+                shapes[f"encoder.layer.{layer}.{place}.adapter_{way}.bias"] = shape[:1]
     if config.get("pooling") == "pooler":
         shapes |= {"pooler.dense.weight": (wide, wide), "pooler.dense.bias": (wide,)}
     return shapes
@@ -93,6 +99,13 @@ def hidden_states(config: dict[str, Any], arrays: dict[str, np.ndarray], token_i
         deviation = np.sqrt((centered**2).mean(axis=1, keepdims=True) + eps)
         return centered / deviation * weights[f"{name}.weight"] + weights[f"{name}.bias"]
 
+    def projected(x: np.ndarray, name: str) -> np.ndarray:
+        out = dense(x, f"{name}.dense")
+        if "adapter_size" not in config:
+            return out
+        narrow = ACTIVATIONS[config["hidden_act"]](dense(out, f"{name}.adapter_down"))
+        return out + dense(narrow, f"{name}.adapter_up")
+
     x = np.stack(
         [
             weights["embeddings.word_embeddings.weight"][token_id]
@@ -115,8 +128,8 @@ def hidden_states(config: dict[str, Any], arrays: dict[str, np.ndarray], token_i
                 shares = np.exp(scores - scores.max())
                 shares /= shares.sum()
                 context[place, part] = sum(share * value[other, part] for other, share in enumerate(shares))
-        x = normalize(x + dense(context, f"{layer}.attention.output.dense"), f"{layer}.attention.output.LayerNorm")
+        x = normalize(x + projected(context, f"{layer}.attention.output"), f"{layer}.attention.output.LayerNorm")
         inner = ACTIVATIONS[config["hidden_act"]](dense(x, f"{layer}.intermediate.dense"))
-        x = normalize(x + dense(inner, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
+        x = normalize(x + projected(inner, f"{layer}.output"), f"{layer}.output.LayerNorm")
         layers.append(x)
     return layers
