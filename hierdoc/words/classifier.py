@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from hierdoc.answers.thresholds import best_threshold
 from hierdoc.stages import tables
-from hierdoc.words.terms import fit_terms, make_vectorizer
+from hierdoc.words.terms import TOKENS, WORDS_ONLY, fit_terms, make_vectorizer
 
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0)  # the SVM's C, from which dev chooses; higher fits train more closely
 FILE = "words.parquet"
@@ -33,6 +33,7 @@ class WordClassifier:
         weights: float32 (V, C).
         bias: float32 (C,).
         multi_label: whether documents have any number of labels.
+        tokens: the regular expression of a word.
         head_share, words_share: what a head's log-probabilities and these scores are multiplied by before they are added.
     """
 
@@ -43,6 +44,7 @@ class WordClassifier:
     head_share: float = 1.0
     words_share: float = 0.0
     multi_label: bool = False
+    tokens: str = TOKENS
 
     def scores(self, texts: Sequence[str]) -> np.ndarray:
         """Return the SVM's decision values of B texts, float64 (B, C); a text's do not depend on the others."""
@@ -52,7 +54,9 @@ class WordClassifier:
 
     @functools.cached_property
     def _vectorizer(self) -> Any:
-        vectorizer = make_vectorizer(vocabulary={term: place for place, term in enumerate(self.terms)})
+        vectorizer = make_vectorizer(
+            vocabulary={term: place for place, term in enumerate(self.terms)}, tokens=self.tokens
+        )
         vectorizer.idf_ = self.idf
         return vectorizer
 
@@ -188,6 +192,7 @@ def save_words(folder: Path, words: WordClassifier) -> None:
     )
     about = {"bias": words.bias.tolist(), "head_share": words.head_share, "words_share": words.words_share}
     about |= {"multi_label": True} if words.multi_label else {}
+    about["tokens"] = words.tokens
     tables.write_table(folder / FILE, table.replace_schema_metadata({"words": json.dumps(about)}))
 
 
@@ -197,5 +202,5 @@ def load_words(folder: Path) -> WordClassifier:
     about = json.loads(table.schema.metadata[b"words"])
     return WordClassifier(
         table["term"].to_pylist(), table["idf"].to_numpy(), tables.matrix_of(table["weights"]),
-        np.asarray(about["bias"], np.float32), about["head_share"], about["words_share"], about.get("multi_label", False),
+        np.asarray(about["bias"], np.float32), about["head_share"], about["words_share"], about.get("multi_label", False), about.get("tokens", WORDS_ONLY),
     )  # fmt: skip

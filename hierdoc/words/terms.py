@@ -8,12 +8,27 @@ from typing import Any
 import numpy as np
 
 
-def make_vectorizer(min_df: int = 1, vocabulary: dict[str, int] | None = None) -> Any:
-    """Return scikit-learn's TF-IDF of words and pairs of words, with the logarithm of their counts."""
+WORDS_ONLY = r"(?u)\b\w\w+\b"  # scikit-learn's: two letters, digits or _ and more
+UNSPACED = (
+    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # kana and Han characters, between which no spaces stand
+)
+TOKENS = rf"(?u)[{UNSPACED}]|(?:(?![{UNSPACED}])\w){{2,}}"
+
+
+def make_vectorizer(min_df: int = 1, vocabulary: dict[str, int] | None = None, tokens: str = TOKENS) -> Any:
+    """Return scikit-learn's TF-IDF of words and pairs of words, with the logarithm of their counts.
+
+    Words are scikit-learn's, but for Chinese and Japanese, where each character is one.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, min_df=min_df, vocabulary=vocabulary, dtype=np.float32
+        ngram_range=(1, 2),
+        sublinear_tf=True,
+        min_df=min_df,
+        vocabulary=vocabulary,
+        dtype=np.float32,
+        token_pattern=tokens,
     )
 
 

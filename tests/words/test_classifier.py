@@ -159,3 +159,31 @@ def test_shares_of_labels_make_dev_most_likely():
     assert by_words.words_share > 0.5 and by_words.head_share < 0.3
     by_head = with_shares(words, (1 / (1 + np.exp(-sure))).astype(np.float32), rng.normal(size=(200, 3)), truth)
     assert by_head.head_share > 0.5 and by_head.words_share < 0.3
+
+
+def test_words_are_scikit_learns_and_chinese_characters_are_words_by_themselves():
+    from hierdoc.words.terms import make_vectorizer
+
+    texts = ["An iPhone 5s, a_b; naïve x9 Ünïcode -- don't 12", "한국어 문장 ok", ""]
+    ours, theirs = (vectorizer.build_tokenizer() for vectorizer in (make_vectorizer(), TfidfVectorizer()))
+    for text in texts:
+        assert ours(text) == theirs(text)
+    assert ours("iPhone手机5G版 a中") == ["iPhone", "手", "机", "5G", "版", "中"]
+    assert make_vectorizer().build_analyzer()("股市") == ["股", "市", "股 市"]
+
+
+def test_a_classifier_of_before_keeps_the_words_it_learned(tmp_path: Path):
+    import json
+
+    import pyarrow.parquet as pq
+
+    words = WordClassifier(
+        ["中国", "中"], np.ones(2, np.float32), np.float32([[1, 0], [0, 1]]), np.zeros(2, np.float32)
+    )
+    save_words(tmp_path, words)
+    assert load_words(tmp_path).scores(["中国"]).tolist() == [[0, 1]]
+    table = pq.read_table(tmp_path / FILE)
+    about = json.loads(table.schema.metadata[b"words"])
+    del about["tokens"]
+    pq.write_table(table.replace_schema_metadata({"words": json.dumps(about)}), tmp_path / FILE)
+    assert load_words(tmp_path).scores(["中国"]).tolist() == [[1, 0]]
