@@ -1,4 +1,4 @@
-"""python -m hierdoc.embed: turn every chunk into its [CLS] vector and the chunk softmax's probabilities.
+"""python -m hierdoc.embed: turn every chunk into its vector and the chunk softmax's probabilities.
 
 python -m hierdoc.embed runs/complaints
 """
@@ -150,10 +150,13 @@ def _embed_tokens(run: str | PathLike[str], engine: str, precision: str, overwri
     with bar("tokens", "chunks", chunk.details["num_chunks"]) as progress:
         for source, table in _shards(chunk, stage.path):
             shard = source.with_name(source.name.replace("vectors-", "tokens-"))
-            if shard.exists():  # whole, since it is renamed when it is
+            if _holds_tokens(shard, table):
                 progress.update(len(table))
                 continue
-            with files.atomic(shard) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+            with (
+                files.atomic(shard) as partial,
+                pq.ParquetWriter(partial, schema, compression="zstd", write_page_checksum=True) as writer,
+            ):
                 for at in range(0, len(table), CHUNKS_PER_PART):
                     part = table.slice(at, CHUNKS_PER_PART)
                     rows = tables.ragged_of(part["token_ids"])
@@ -172,6 +175,22 @@ def _embed_tokens(run: str | PathLike[str], engine: str, precision: str, overwri
     return stage.finish({**found, "level": "token"})
 
 
+def _holds_tokens(shard: Path, chunks: pa.Table) -> bool:
+    """Return whether an earlier run has written the vectors of these chunks' tokens, read through to the end."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    if not shard.exists():
+        return False
+    try:
+        with pq.ParquetFile(shard, page_checksum_verification=True) as file:
+            num_rows = sum(batch.num_rows for batch in file.iter_batches(10_000))
+    except (pa.ArrowInvalid, OSError):
+        return False
+    return num_rows == pc.sum(pc.list_value_length(chunks["token_ids"])).as_py() - 2 * len(chunks)
+
+
 def _shards(chunk: FinishedStage, folder: Path) -> Iterator[tuple[Path, pa.Table]]:
     """Yield (the path of a shard of vectors, the chunks that are to be in it)."""
     for source in chunk.files("chunks-"):
@@ -183,8 +202,10 @@ def _load_int8(
     folder: Path, config: dict[str, Any], arrays: dict[str, Any], chunk: FinishedStage, head: dict[str, Any]
 ) -> tuple[Any, str, dict[str, Any]]:
     """Return the int8 engine, made in `folder`, or another where int8 loses too much; the precision; and what was found."""
+    from hierdoc.answers.thresholds import best_threshold
     from hierdoc.encoders.poolings import vector_size
     from hierdoc.engines import ENGINES, int8, resolve_engine
+    from hierdoc.engines.encoding import encode_chunks
     from hierdoc.objectives import objective_of
     from hierdoc.sequences.reading import has_label_lists, read_chunks
 
@@ -198,13 +219,17 @@ def _load_int8(
     engine = int8.load_int8_engine(folder, vector_size(config), chunk_size)
     objective = objective_of(has_label_lists(chunk))
     float32 = ENGINES["openvino"](config, arrays, "float32", chunk_size)
+    threshold = 0.5
+    if objective.multi_label:  # the one that makes float32's micro-F1 highest
+        probs = objective.chunk_probs(encode_chunks(float32, dev.rows), head)
+        threshold, _ = best_threshold(probs.reshape(-1), dev.label_ids.reshape(-1))
     with bar("int8 on dev", "chunks", 2 * len(dev.rows)) as progress:
         found = int8.compare(
             engine,
             float32,
             dev.rows,
             dev.label_ids,
-            lambda vectors: objective.answers(objective.chunk_probs(vectors, head)),
+            lambda vectors: objective.answers(objective.chunk_probs(vectors, head), threshold),
             progress,
         )
     about = {
@@ -245,7 +270,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command's argument parser."""
     parser = cli.make_parser(
         "embed",
-        "Turn every chunk into its [CLS] vector and class probabilities.",
+        "Turn every chunk into its vector and class probabilities.",
         "python -m hierdoc.embed runs/complaints",
     )
     parser.add_argument("run", metavar="RUN", help="the run directory")
@@ -270,6 +295,8 @@ def build_parser() -> argparse.ArgumentParser:
 def describe(stage: FinishedStage) -> str:
     """Return the line that says what was made."""
     found = stage.details
+    if found.get("level") == "token":
+        return f"{stage.path}: vectors of {found['dim']} numbers of the tokens of {found['num_chunks']} chunks"
     return f"{stage.path}: {found['num_chunks']} vectors of {found['dim']} numbers, computed by {found['engine']} in {found['precision']}"
 
 

@@ -142,12 +142,27 @@ def evaluate_own(
         return stage
     texts = _held_out_texts(parents["chunk"], split)
     answers = _load_own(Path(code))(Path(run), split, seed, **asked["arguments"])
-    if len(answers.label_ids) != len(texts.doc_ids):
-        raise HierdocError(f"{code}: gives {len(answers.label_ids)} answers to {len(texts.doc_ids)} {split} documents")
+    _check_answers(code, answers, texts, len(parents["chunk"].details["labels"]), split)
     about = {"own_code": Path(code).name, "split": split, **answers.chosen}
     seconds = answers.training_seconds
     timings = {} if seconds is None else {"training_seconds": round(seconds, 3)}
     return _write(stage, about, answers, texts, parents["chunk"].details["labels"], timings=timings)
+
+
+def _check_answers(code: str | PathLike[str], answers: Any, texts: Any, num_classes: int, split: str) -> None:
+    """Check the answers of own code: their number, shape and kind."""
+    given, probs = np.asarray(answers.label_ids), np.asarray(answers.probs)
+    if len(given) != len(texts.doc_ids):
+        raise HierdocError(f"{code}: gives {len(given)} answers to {len(texts.doc_ids)} {split} documents")
+    kind, wanted = ("bool", "b") if texts.label_ids.ndim == 2 else ("integers", "iu")
+    if given.shape != texts.label_ids.shape or given.dtype.kind not in wanted:
+        raise HierdocError(
+            f"{code}: its label_ids must be {kind} of shape {texts.label_ids.shape}, but are {given.dtype} of {given.shape} instead"
+        )
+    if probs.shape != (len(given), num_classes):
+        raise HierdocError(
+            f"{code}: its probs must have shape {(len(given), num_classes)}, but have {probs.shape} instead"
+        )
 
 
 def _load_own(code: Path) -> Any:
@@ -206,6 +221,7 @@ def _beside(
     parents: Mapping[str, FinishedStage], documents: Any, texts: Any, split: str, predicted: np.ndarray
 ) -> dict[str, Any]:
     """Return how right the chunks are, and the baselines that everyone sees beside a head."""
+    from hierdoc.answers.thresholds import tune_thresholds
     from hierdoc.evaluation import baselines
     from hierdoc.evaluation.truth import Truth
     from hierdoc.objectives import objective_of
@@ -223,8 +239,11 @@ def _beside(
     }
     owners = np.repeat(np.arange(len(documents)), documents.num_chunks)
     of_chunks = Truth(texts.label_ids[owners], [texts.labels[owner] for owner in owners], truth.order)
+    thresholds: Any = 0.5
+    if of_dev is not None:
+        thresholds = tune_thresholds(of_dev.probs, np.repeat(dev.label_ids, of_dev.num_chunks, axis=0))
     return {
-        f"chunk_{truth.measure}": of_chunks.judge(objective.answers(documents.probs)),
+        f"chunk_{truth.measure}": of_chunks.judge(objective.answers(documents.probs, thresholds)),
         **{f"{name}_{truth.measure}": truth.judge(given) for name, given in answers.items()},
         "num_chunks": len(documents.vectors),
         **_without_near_duplicates(

@@ -22,12 +22,24 @@ from hierdoc.comparison.runs import answerer, arm_directory, chunk_directory, en
 from hierdoc.corpus.split_files import read_split_file
 from hierdoc.errors import HierdocError
 from hierdoc.evaluation.baselines import BASELINES, RULES
-from hierdoc.heads import HEADS
+from hierdoc.heads import HEADS, check_answers
 from hierdoc.progress import say
 from hierdoc.stages import files
 from hierdoc.stages.finished import FinishedStage, is_finished, read_stage
 
-_OURS = {"data", "run", "split", "split_column", "head", "seed", "overwrite"}  # not for an experiment to set
+_OURS = {
+    "data",
+    "run",
+    "split",
+    "split_column",
+    "head",
+    "seed",
+    "overwrite",
+    "level",
+    "joint",
+    "joint_head",
+    "chunks_at_once",
+}  # not for an experiment to set
 _STAGES = {
     "chunk": chunk.chunk_documents,
     "finetune": finetune.finetune_encoder,
@@ -81,6 +93,8 @@ class _Work:
         from hierdoc.comparison.results import check_configured, result_path
 
         self._check_folds()
+        for arm in filter(_is_head, self.experiment.arms):
+            check_answers(arm.answers, arm.arguments(self.dataset, "chunk").get("multi_label", False))
         wanted = [(arm, seed) for arm in self.experiment.arms for seed in arm.seeds(self.dataset)]
         paths = {
             (arm.name, seed): result_path(self.experiment.folder, self.dataset.name, arm.name, seed)

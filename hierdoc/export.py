@@ -31,7 +31,7 @@ def export_run(
     """Write a folder with encoder.onnx, head.onnx, the tokenizer's files and config.json, whole or not at all; return it.
 
     encoder.onnx takes `token_ids` int32 (N, T) and `mask` bool (N, T) and gives `vectors` float32 (N, D), the last layer's
-    [CLS]; head.onnx takes `vectors` float32 (B, S, D) and `mask` bool (B, S) and gives `logits` float32 (B, C), whose softmax
+    [CLS] or what finetune's pooling made of the layers; head.onnx takes `vectors` float32 (B, S, D) and `mask` bool (B, S) and gives `logits` float32 (B, C), whose softmax
     are the probabilities of config.json's `labels`. Both are of opset 20, hold their weights in float32, and have been
     through ONNX's checker and run by ONNX Runtime. config.json says how a text is cut into chunks, too. No text is in them; but of
     a head that is joined with words, the words and pairs of words and what they say are in words.parquet (docs/serving.md).

@@ -204,7 +204,8 @@ def finetune_encoder(
                 objective,
             )  # fmt: skip
         _save(stage, source, encoder, head, chunk)
-        return stage.finish({"best_epoch": best_epoch, **history.epochs[best_epoch - 1]}, timings)
+        about = _save_adapters(stage.path, encoder, parameters) if "adapter_size" in config else {}
+        return stage.finish({"best_epoch": best_epoch, **history.epochs[best_epoch - 1], **about}, timings)
     encoder, num_loaded, num_expected = _load_encoder(source, config)
     trace = TrainingTrace(
         stage.path, run, "chunks", labels, len(train.doc_ids), num_loaded, num_expected, objective.multi_label
@@ -246,6 +247,8 @@ def check_arguments(**arguments: Any) -> dict[str, Any]:
     _check_joint(given, of_training)
     if given["gradient_penalty"] and given["trainable_layers"] is not None:
         raise HierdocError("`gradient_penalty` needs the embeddings of tokens, which `trainable_layers` leaves alone")
+    if given["adapter_size"] is not None and given["trainable_layers"] == 0:
+        raise HierdocError("`adapter_size` has no effect with `trainable_layers` 0")
     check_seed(given["seed"])
     return {**given, "precision": resolve_precision(given["precision"])}
 
@@ -296,6 +299,9 @@ class TwoStages:
             raise HierdocError(
                 f"{trained.path}: was trained on the vectors of another encoder than {finetune.path} holds"
             )
+        chunk = read_stage(run, "chunk")
+        if finetune.manifest["parents"]["chunk"] != chunk.fingerprint:
+            raise HierdocError(f"{chunk.path}: has been made again since {finetune.path} was trained on it")
         if of_head["inputs"] != "vectors":
             raise HierdocError(
                 f"{trained.path}: reads {of_head['inputs']} of the chunks, and `joint` needs a head on vectors"
@@ -360,14 +366,15 @@ def _load_encoder(source: EncoderSource, config: dict[str, Any]) -> tuple[Any, i
     weights = source.load_weights()
     if weights is None:
         return encoder, 0, 0
-    weights = {name: array for name, array in encoder.arrays().items() if ".adapter_" in name} | weights
+    num_loaded = sum(name in encoder.variables for name in weights)
     if pooler := {
         name: array for name, array in encoder.arrays().items() if name.startswith("pooler.") and name not in weights
     }:
         say(f"{source.weights_path}: has no pooler; it begins with random weights")
         weights = {**weights, **pooler}
-    encoder.assign(weights, str(source.weights_path))
-    return encoder, sum(name in encoder.variables for name in weights), len(encoder.variables)
+    adapters = {name: array for name, array in encoder.arrays().items() if ".adapter_" in name}
+    encoder.assign({**adapters, **weights}, str(source.weights_path))
+    return encoder, num_loaded, len(encoder.variables) - len(adapters) - len(pooler)
 
 
 def _save(
@@ -397,14 +404,15 @@ def _save(
 
 
 def _save_adapters(folder: Path, encoder: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Write what was trained of an encoder with adapters by itself; return how large that is."""
+    """Write what an encoder with adapters has beside its pretrained weights; return how large that is."""
     from hierdoc.stages.weights import save_weights
 
     trained = {
         id(variable) for variable in encoder.trainable(parameters["freeze_embeddings"], parameters["trainable_layers"])
     }
     arrays = encoder.arrays()
-    delta = {name: arrays[name] for name, variable in encoder.variables.items() if id(variable) in trained}
+    is_new = {name: id(variable) in trained or ".adapter_" in name for name, variable in encoder.variables.items()}
+    delta = {name: arrays[name] for name in arrays if is_new[name]}
     save_weights(folder / ADAPTERS, delta)
     sizes = {path: (folder / path).stat().st_size for path in (ADAPTERS, "encoder.safetensors")}
     say(

@@ -73,7 +73,11 @@ def predict_documents(
         HierdocError: the data are not as they must be; a stage is missing or has changed; `out` exists.
     """
     head = find_head(run, head)
-    read_stage(run, f"heads/{head}")  # a wrong path is told before stdin is read, or TensorFlow loaded
+    trained = read_stage(run, f"heads/{head}")  # a wrong path is told before stdin is read, or TensorFlow loaded
+    if thresholds is not None:
+        from hierdoc.heads.document_probs import answers_of, load_head_config
+
+        answers_of(trained.path, load_head_config(trained.path), thresholds)  # and so is a wrong threshold
     sources = find_sources(data, None, format, encoding)
     if out is not None:
         out = Path(out)

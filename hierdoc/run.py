@@ -13,10 +13,11 @@ from pathlib import Path
 from hierdoc import chunk, cli, embed, evaluate, finetune, train_head
 from hierdoc.corpus.sources import Data
 from hierdoc.encoders.bert import check_trainable_layers
+from hierdoc.encoders.poolings import check_pooling
 from hierdoc.encoders.pretrained import find_encoder
 from hierdoc.engines import resolve_engine
 from hierdoc.errors import HierdocError
-from hierdoc.heads import DEFAULT_HEAD, check_head
+from hierdoc.heads import DEFAULT_HEAD, check_answers, check_head
 from hierdoc.progress import say
 from hierdoc.stages import store
 from hierdoc.stages.finished import FinishedStage, read_stage
@@ -76,6 +77,7 @@ def run_pipeline(
         HierdocError, HierdocFailure: as the stages.
     """
     check_head(head)
+    check_answers(head, multi_label)
     resolve_engine(engine, precision)
     training = {
         "pooling": pooling,
@@ -100,7 +102,9 @@ def run_pipeline(
         "seed": seed,
     }
     finetune.check_arguments(**training)
-    check_trainable_layers(trainable_layers, find_encoder(encoder).config["num_hidden_layers"])
+    config = find_encoder(encoder).config
+    check_trainable_layers(trainable_layers, config["num_hidden_layers"])
+    check_pooling({**config, "pooling": pooling}, trainable_layers)
     say(f"{run}: 1/5 chunk")
     chunk.chunk_documents(
         data, run, text_column, label_column, multi_label, label_separator, id_column, labels_file, format, encoding, split,
@@ -110,7 +114,7 @@ def run_pipeline(
         made = [
             path.relative_to(run) for room in ("heads", "evaluate") for path in sorted(Path(run, room).glob("[!.]*"))
         ]
-        for name in ("finetune", "embed", "tune", *map(str, made)):
+        for name in ("finetune", "embed", "tokens", "tune", *map(str, made)):
             store.discard(run, name)
     splits = read_stage(run, "chunk").details["documents_by_split"]
     if missing := [split for split in ("train", "dev", "test") if split not in splits]:

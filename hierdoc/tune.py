@@ -18,7 +18,7 @@ from hierdoc.errors import HierdocError
 from hierdoc.learning.seeds import check_seed
 from hierdoc.progress import say, warn
 from hierdoc.sequences.grouping import inputs_size
-from hierdoc.sequences.reading import read_split
+from hierdoc.sequences.reading import has_label_lists, read_split
 from hierdoc.stages import files, store
 from hierdoc.stages.finished import FinishedStage, is_finished
 from hierdoc.train_head import check_arguments, stages_for_heads
@@ -58,11 +58,11 @@ def tune_heads(
         HierdocFailure: a loss became infinite.
     """
     from hierdoc.engines import is_installed
-    from hierdoc.heads import HEADS
+    from hierdoc.heads import HEADS, can_answer, check_answers
     from hierdoc.learning.search import check_heads
 
-    names = list(HEADS) if heads is None else [name.strip() for name in heads.split(",")]
-    check_heads(names)
+    names = None if heads is None else [name.strip() for name in heads.split(",")]
+    check_heads(names or [])
     if trials < 1:
         raise HierdocError(f"`trials` must be at least 1, but is {trials} instead")
     check_seed(seed)
@@ -70,6 +70,10 @@ def tune_heads(
     if not is_installed("optuna"):
         raise HierdocError("tune needs the package optuna, which is not installed; pip install optuna")
     parents = stages_for_heads(run)
+    multi_label = has_label_lists(parents["chunk"])
+    names = names or [name for name in HEADS if can_answer(name, multi_label)]
+    for name in names:
+        check_answers(name, multi_label)
     fixed = {"inputs": inputs, "epochs": epochs, "deterministic": deterministic, "seed": seed}
     stage = store.begin(run, "tune", {"trials": trials, "heads": names, **fixed}, parents, overwrite)
     if isinstance(stage, FinishedStage):
@@ -78,12 +82,14 @@ def tune_heads(
     from hierdoc.learning.checkpoints import Checkpoints
     from hierdoc.learning.head import train_head
     from hierdoc.learning.history import History
-    from hierdoc.learning.search import READINGS, Tried, search
+    from hierdoc.learning.search import Tried, search
+    from hierdoc.objectives import objective_of
 
     chunk, embed = parents["chunk"], parents["embed"]
     train = read_split(chunk, embed, "train", inputs, stage.path / store.SCRATCH)
     dev = read_split(chunk, embed, "dev", inputs)
-    num_classes = len(chunk.details["labels"])
+    num_classes, objective = len(chunk.details["labels"]), objective_of(multi_label)
+    judged_by = f"dev_{objective.measure}"
     dim = inputs_size(inputs, embed.details["dim"], num_classes)
 
     def measure(number: int, drawn: Tried) -> dict[str, float]:
@@ -92,16 +98,11 @@ def tune_heads(
         folder.mkdir(exist_ok=True)
         history = History(folder / "history.jsonl")
         _, best_epoch, _ = train_head(
-            train,
-            dev,
-            dim,
-            num_classes,
-            {**fixed, **drawn},
-            history,
-            Checkpoints(folder, stage.note_time),
-        )
+            train, dev, dim, num_classes, {**fixed, **drawn}, history, Checkpoints(folder, stage.note_time),
+            objective=objective,
+        )  # fmt: skip
         found = history.epochs[best_epoch - 1]
-        return {name: found[name] for name in READINGS} | {"epochs": len(history.epochs)}
+        return {name: found[name] for name in (judged_by, "dev_loss")} | {"epochs": len(history.epochs)}
 
     def keep(done: list[Tried]) -> None:
         shutil.rmtree(stage.path / f"trial-{len(done)}")
@@ -109,7 +110,7 @@ def tune_heads(
         stage.note_time()
 
     with deterministic_ops(deterministic):
-        best = search(names, trials, seed, _tried_before(stage.path), measure, keep)
+        best = search(names, trials, seed, _tried_before(stage.path), measure, keep, judged_by)
     return stage.finish(best)
 
 
@@ -164,7 +165,7 @@ def describe(stage: FinishedStage) -> str:
     command += " --deterministic" if given["deterministic"] else ""
     if is_finished(stage.path.parent, f"heads/{found['head']}"):
         command += " --overwrite"
-    return f"{stage.path}: dev accuracy {found['dev_accuracy']:.4f}, the best of {given['trials']} trials\n{command}"
+    return f"{stage.path}: {cli.reading(found, 'dev')}, the best of {given['trials']} trials\n{command}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

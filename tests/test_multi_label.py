@@ -26,6 +26,7 @@ from hierdoc import (
     report,
     splits,
     train_head,
+    tune,
 )
 from hierdoc import run as run_command
 from hierdoc.comparison import apart
@@ -146,6 +147,7 @@ def test_csv_jsonl_and_parquet_lists_make_the_same_documents(tmp_path: Path, tin
     lists = [{**row, "label": row["label"].split("|") if row["label"] else []} for row in rows()]
     semicolons = [{**row, "label": row["label"].replace("|", ";")} for row in rows()]
     paths = [write_csv(tmp_path / "a.csv", rows()), write_csv(tmp_path / "b.csv", semicolons)]
+    assert any(row["label"] == "" for row in rows())
     for name in ("c.jsonl", "d.parquet"):
         paths.append(tmp_path / name)
     paths[2].write_text("\n".join(map(json.dumps, lists)))
@@ -337,7 +339,14 @@ def test_an_experiment_on_labels_comes_to_a_report(tmp_path: Path, tiny_encoder:
     for arm, result in by_arm.items():
         (metrics,) = (tmp_path / "runs").rglob(f"evaluate/{arm}/metrics.json")
         read = json.loads(metrics.read_text())
-        for name in ("document_micro_f1", "document_f1", "exact_match", "ranking_precision", "log_loss"):
+        for name in (
+            "document_micro_f1",
+            "document_f1",
+            "document_macro_f1",
+            "exact_match",
+            "ranking_precision",
+            "log_loss",
+        ):
             assert (name in result.facts["metrics"]) == (name in read)
             # the result's labels are those that occur, a label that train never saw among them
             assert result.facts["metrics"].get(name) == pytest.approx(read.get(name)), name
@@ -345,3 +354,66 @@ def test_an_experiment_on_labels_comes_to_a_report(tmp_path: Path, tiny_encoder:
     page = (folder / "report.md").read_text()
     assert "F1 of a document" in page and "micro F1" in page and "given too many" in page
     assert f"{by_arm['tfidf_svm'].facts['metrics']['document_micro_f1']:.3f}" in page
+
+
+def test_heads_are_tuned_by_the_micro_f1(run: Path, tmp_path: Path, capsys):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("heads", "evaluate"))
+    assert tune.main([str(copy), "--trials", "2", "--epochs", "2"]) == 0
+    assert "/tune: dev micro-F1 " in capsys.readouterr().out
+    found = read_stage(copy, "tune")
+    assert "mean_probs" not in found.parameters["heads"] and found.details["dev_micro_f1"] > 0
+    assert tune.main([str(copy), "--heads", "lstm,mean_probs", "--overwrite"]) == 2
+    assert "mean_probs gives each document one class" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        (
+            "np.zeros(16, int), np.zeros((16, 3))",
+            "its label_ids must be bool of shape (16, 3), but are int64 of (16,) instead",
+        ),
+        (
+            "np.zeros((16, 3)), np.zeros((16, 3))",
+            "its label_ids must be bool of shape (16, 3), but are float64 of (16, 3)",
+        ),
+        ("np.zeros((16, 3), bool), np.zeros((16, 4))", "its probs must have shape (16, 3), but have (16, 4) instead"),
+    ],
+)
+def test_own_code_must_answer_in_the_shape_of_labels(returned: str, said: str, run: Path, tmp_path: Path):
+    from hierdoc import HierdocError
+    from hierdoc.evaluate import evaluate_own
+
+    code = tmp_path / "own.py"
+    code.write_text(
+        "import numpy as np\nfrom hierdoc.evaluation.baselines import Answers\n"
+        f"def answer(run, split, seed):\n    return Answers({returned})\n"
+    )
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("evaluate"))
+    with pytest.raises(HierdocError) as error:
+        evaluate_own(copy, code)
+    assert said in str(error.value)
+
+
+def test_what_can_not_be_done_is_said_before_anything_is_removed(run: Path, tmp_path: Path, tiny_encoder: str, capsys):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    (copy / "tokens").mkdir()
+    data = str(run.parent / "labels.csv")
+    for wrong in (["--head", "mean_probs"], ["--pooling", "last4", "--trainable-layers", "0"]):
+        assert (
+            run_command.main([data, str(copy), *FLAGS, *LEARN, "--encoder", tiny_encoder, "--overwrite", *wrong]) == 2
+        )
+        assert (copy / "evaluate/mean_pool/manifest.json").exists() and (copy / "finetune/manifest.json").exists()
+    assert predict.main([str(copy), data, "--thresholds", str(tmp_path / "none.json")]) == 2
+    assert "none.json: no such file of thresholds" in capsys.readouterr().err
+
+
+def test_documents_of_dev_without_any_label_are_told_of_as_such(tmp_path: Path, tiny_encoder: str, capsys):
+    data = write_csv(
+        tmp_path / "x.csv", [{**row, "label": "" if row["split"] == "dev" else row["label"]} for row in rows()]
+    )
+    assert chunk.main([str(data), str(tmp_path / "run"), *FLAGS, "--encoder", tiny_encoder]) == 0
+    assert "no epoch can be chosen on them: they have no label" in capsys.readouterr().err

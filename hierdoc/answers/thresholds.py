@@ -59,6 +59,8 @@ def load_thresholds(path: str | PathLike[str], labels: Sequence[str], encoder_fi
         HierdocError: it is no such file; it is of other labels, or says that it is of another encoder; a threshold is no number from 0 to 1.
     """
     path = Path(path)
+    if not path.is_file():
+        raise HierdocError(f"{path}: no such file of thresholds")
     content = read_object(path)
     found = content.get("thresholds")
     if not isinstance(found, dict):

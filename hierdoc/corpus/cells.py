@@ -45,14 +45,14 @@ def _required_label(value: Any, column: str, place: str) -> str:
 
 
 def _required_labels(value: Any, column: str, place: str, separator: str) -> tuple[str, ...]:
-    """Return the labels of a list, or of a text that is cut at `separator`, as they stand; none for null.
+    """Return the labels of a list, or of a text that is cut at `separator`, as they stand; none for null and for an empty text.
 
     Raises:
         HierdocError: it is neither; a label is empty, no text, not Unicode, holds the separator or stands twice.
     """
     if value is None or (isinstance(value, float) and value != value):
         return ()
-    labels = value.split(separator) if isinstance(value, str) else _as_list(value)
+    labels = (value.split(separator) if value else []) if isinstance(value, str) else _as_list(value)
     if labels is None:
         raise HierdocError(f"{place}: column {column!r} must hold a list of labels, but holds {value!r} instead")
     for label in labels:

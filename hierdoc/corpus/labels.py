@@ -126,7 +126,7 @@ def check_labels(labels: Sequence[Label], splits: Sequence[str]) -> dict[str, An
         warn(f"{sum(unseen.values())} {what} that train never saw, and count as {counted}: {_named(unseen)}")
     dev = [label_set(label) for label, split in zip(labels, splits, strict=True) if split == "dev"]
     if dev and (names := {name for label in dev for name in label}) <= set(unseen):
-        warn(f"{_only_unseen(len(dev))}: {_named(sorted(names))}")
+        warn(f"{_only_unseen(len(dev))}: {_named(sorted(names)) or 'they have no label'}")
     return {"labels": order, "rare_classes": rare, "unseen_classes": unseen, **about}
 
 
@@ -152,7 +152,10 @@ def check_dev_labels(dev_label_ids: np.ndarray) -> None:
     """
     found = np.asarray(dev_label_ids)
     if len(found) and not (found.any() if found.ndim == 2 else (found != UNSEEN).any()):
-        raise HierdocError(_only_unseen())
+        raise HierdocError(_only_unseen() if found.ndim == 1 else _WITHOUT_KNOWN_LABEL)
+
+
+_WITHOUT_KNOWN_LABEL = "no document of dev has a label that train saw, so that no epoch can be chosen on them"
 
 
 def _only_unseen(count: int | None = None) -> str:

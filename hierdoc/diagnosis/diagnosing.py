@@ -139,7 +139,7 @@ def _not_looked_at(evidence: Evidence) -> list[str]:
     for training in evidence.trainings:
         if not training.has_trace:
             lines.append(
-                f"{training.name}: its steps, order, learning rate, weights and probe; it left no trace (older hierdoc?)"
+                f"{training.name}: its steps, order, learning rate, weights and probe; it left no trace (a joint training, or an older hierdoc)"
             )
             continue
         lines += [f"{training.name}: {what}" for what in _missing_of(training)]

@@ -73,7 +73,7 @@ def _is_begun(path: Path) -> bool:
 
 
 def _stage_names(folder: Path) -> Iterator[str]:
-    yield from ("chunk", "finetune", "embed")
+    yield from ("chunk", "finetune", "embed", "tokens")
     for room in ("heads", "evaluate"):
         if (folder / room).is_dir():
             yield from (f"{room}/{path.name}" for path in sorted((folder / room).iterdir()))

@@ -20,11 +20,12 @@ def multi_label_scores(
     num_chunks: np.ndarray,
     labels: Sequence[str],
     num_unseen: np.ndarray,
+    num_unseen_classes: int = 0,
 ) -> dict[str, Any]:
     """Return F1s, exact match, ranking metrics, calibration, and the tables per label and by number of chunks, as JSON values.
 
     document_micro_f1 is over all pairs of document and label; document_f1 the mean over documents of theirs, which is 1 where there is
-    nothing to give and nothing is given; document_macro_f1 the mean over the labels that occur, as truth or as answer. ranking_precision is
+    nothing to give and nothing is given; document_macro_f1 the mean over the labels that occur, as truth or as answer, where those that train never saw have 0. ranking_precision is
     the label ranking average precision and ranking_loss the share of wrongly ordered pairs (Tsoumakas et al. 2010, Mining
     Multi-label Data), of documents with a label that is not all labels; log_loss is the binary cross-entropy summed over labels, in nats, and
     expected_calibration_error that of all decisions (15 bins of the probability that a label is right). A label that train never saw is missed.
@@ -35,6 +36,7 @@ def multi_label_scores(
         num_chunks: int (B,).
         labels: the C classes.
         num_unseen: int (B,), how many labels outside `labels` each document has.
+        num_unseen_classes: how many different ones these are.
     """
     hits, needed = (truth & given).sum(), truth.sum() + num_unseen.sum()
     document_f1 = f1_of_documents(truth, given, num_unseen)
@@ -44,7 +46,7 @@ def multi_label_scores(
     return {
         "document_micro_f1": micro_f1(truth, given, num_unseen),
         "document_f1": float(document_f1.mean()),
-        "document_macro_f1": float(np.mean(f1s)) if f1s else 0.0,
+        "document_macro_f1": float(sum(f1s) / max(1, len(f1s) + num_unseen_classes)),
         "exact_match": float(((truth == given).all(axis=1) & (num_unseen == 0)).mean()),
         "micro_precision": float(hits / max(1, given.sum())),
         "micro_recall": float(hits / max(1, needed)),

@@ -47,7 +47,8 @@ def bootstrap_mean(values: np.ndarray, seed: int = 0, num_resamples: int = NUM_R
     draws = rng.multinomial(len(values), counts / len(values), size=num_resamples)
     means = draws @ distinct / len(values)
     low, high = np.quantile(means, [0.025, 0.975])
-    return Interval(float(np.mean(values)), float(low), float(high))
+    mean = float(np.mean(values))
+    return Interval(mean, min(mean, float(low)), max(mean, float(high)))  # of equal values but for rounding
 
 
 def wilson(share: float, num_documents: int) -> Interval:

@@ -43,7 +43,10 @@ class Truth:
         if self.measure == "accuracy":
             unseen = {label for label, label_id in zip(self.labels, self.label_ids, strict=True) if label_id < 0}
             return scores(self.label_ids, answers, probs, num_chunks, self.order, len(unseen))
-        return multi_label_scores(self.label_ids, answers, probs, num_chunks, self.order, self._num_unseen())
+        unseen = {label for labels in self.labels for label in labels} - set(self.order)
+        return multi_label_scores(
+            self.label_ids, answers, probs, num_chunks, self.order, self._num_unseen(), len(unseen)
+        )
 
     def _num_unseen(self) -> np.ndarray:
         known = set(self.order)

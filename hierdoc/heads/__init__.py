@@ -41,13 +41,18 @@ def check_head(head: str) -> None:
         raise HierdocError(f"`head` must be one of {', '.join(sorted(HEADS))}, but is {head!r} instead")
 
 
+def can_answer(head: str, multi_label: bool) -> bool:
+    """Return whether a head can answer with any number of labels, if it is to: the mean of softmaxes can't."""
+    return not multi_label or head != "mean_probs"
+
+
 def check_answers(head: str, multi_label: bool) -> None:
     """Check that a head can answer with any number of labels, if it is to.
 
     Raises:
         HierdocError: it can't.
     """
-    if multi_label and head == "mean_probs":
+    if not can_answer(head, multi_label):
         raise HierdocError("`head` mean_probs gives each document one class, and these have any number of labels")
 
 

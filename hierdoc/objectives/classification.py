@@ -82,7 +82,7 @@ def class_weights(label_ids: np.ndarray, num_classes: int, balanced: bool) -> np
         return np.ones(num_classes, np.float32)
     if label_ids.ndim == 2:
         positive = label_ids.sum(axis=0)
-        return ((len(label_ids) - positive) / np.maximum(positive, 1)).clip(1).astype(np.float32)
+        return ((len(label_ids) - positive) / np.maximum(positive, 1)).astype(np.float32)
     counts = np.bincount(label_ids, minlength=num_classes)
     return np.where(counts > 0, len(label_ids) / (num_classes * np.maximum(counts, 1)), 0).astype(np.float32)
 

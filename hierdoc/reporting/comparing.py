@@ -9,7 +9,7 @@ import numpy as np
 
 from hierdoc.comparison.summary import LONG, ArmSummary, DatasetSummary, mean_and_spread
 from hierdoc.evaluation.calibration import reliability
-from hierdoc.evaluation.significance import Interval, McNemar, wilson
+from hierdoc.evaluation.significance import Interval, McNemar, bootstrap_mean, wilson
 from hierdoc.reporting import figures
 from hierdoc.reporting.sections import Section, Table, mean_cell
 
@@ -165,9 +165,15 @@ def by_length(summary: DatasetSummary) -> Section:
     rows = [[arm.name, *(statistics.mean(arm.accuracy(members)) for _, members in bins)] for arm in summary.arms]
     counted = ["documents", *(int(members.sum()) for _, members in bins)]
     tables = [Table(["chunks", *(name for name, _ in bins)], [counted, *rows])]
-    shown = _clearest(summary)
+    shown, whose = _clearest(summary), "bootstrap" if summary.has_label_lists else "Wilson's"
     values = {
-        arm.name: [wilson(float(arm.hits[members].mean()), int(members.sum())) for _, members in bins] for arm in shown
+        arm.name: [
+            bootstrap_mean(arm.hits[members])
+            if summary.has_label_lists
+            else wilson(float(arm.hits[members].mean()), int(members.sum()))
+            for _, members in bins
+        ]
+        for arm in shown
     }
     figure = figures.lines_by_bin([name for name, _ in bins], [int(members.sum()) for _, members in bins], values)
     notes = [f"Chunks as {summary.baseline.name}'s stage cut them."]
@@ -179,7 +185,7 @@ def by_length(summary: DatasetSummary) -> Section:
         ]  # fmt: skip
         header = [f"long documents only ({LONG} chunks or more: {summary.long.sum():,})", summary.measure, "difference"]
         tables.append(Table(header, long_rows))
-    caption = f"{summary.measure[0].upper()}{summary.measure[1:]} by length with 95 % intervals (Wilson's)" + _of_some(
+    caption = f"{summary.measure[0].upper()}{summary.measure[1:]} by length with 95 % intervals ({whose})" + _of_some(
         shown, summary
     )
     return Section(f"{summary.name}: by length", 3, figure=figure, caption=caption, tables=tables, notes=notes)

@@ -131,11 +131,7 @@ def begin(
     fingerprints = {parent: stage.fingerprint for parent, stage in parents.items()}
     check_common_ancestry(run, parents)
     path = run / name
-    if path.exists() and not path.is_dir():
-        raise HierdocError(f"{path}: must be a directory for the stage, but is a file instead")
-    ours = (path / MANIFEST).exists() or (path / STARTED).exists()
-    if path.exists() and not ours and any(entry.suffix != PARTIAL for entry in path.iterdir()):
-        raise HierdocError(f"{path}: holds files that are not of a stage; move them or choose another run directory")
+    ours = _check_ours(path)
     if not overwrite and (path / MANIFEST).exists():
         return _finished_before(run, name, wanted, fingerprints, earlier or {})
     with contextlib.ExitStack() as until_handed_over:
@@ -171,18 +167,29 @@ def copy(stage: FinishedStage, run: str | os.PathLike[str]) -> None:
     Raises:
         HierdocError: as `begin`.
     """
-    run, name = Path(run), stage.manifest["stage"]
-    check_run(run)
-    if (run / name).exists():
-        discard(run, name)
-        (run / name).rmdir()
-    partial = run / f".{name.replace('/', '-')}.{os.getpid()}{PARTIAL}"
-    try:
+    check_run(Path(run))
+    path = Path(run) / stage.manifest["stage"]
+    _check_ours(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}{PARTIAL}")
+    with lock(path):
+        shutil.rmtree(partial, ignore_errors=True)  # what a killed process has left
         shutil.copytree(stage.path, partial)
-        (run / name).parent.mkdir(parents=True, exist_ok=True)
-        partial.rename(run / name)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if (path / STARTED).exists():
+            _remove(path)
+        if path.exists():
+            path.rmdir()
+        partial.rename(path)
+
+
+def _check_ours(path: Path) -> bool:
+    """Check that a stage may be written into a directory, which is not there, empty, or a stage's; return whether it is that."""
+    if path.exists() and not path.is_dir():
+        raise HierdocError(f"{path}: must be a directory for the stage, but is a file instead")
+    ours = (path / MANIFEST).exists() or (path / STARTED).exists()
+    if path.exists() and not ours and any(entry.suffix != PARTIAL for entry in path.iterdir()):
+        raise HierdocError(f"{path}: holds files that are not of a stage; move them or choose another run directory")
+    return ours
 
 
 def _earlier_timings(path: Path) -> dict[str, Any]:

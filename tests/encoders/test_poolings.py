@@ -185,6 +185,15 @@ def test_embed_writes_every_tokens_vector(tiny_run: Path, tmp_path: Path, capsys
             if at < 60:
                 np.testing.assert_allclose(row["vector"], wanted[place + 1], rtol=0, atol=2e-5)
             at += 1
+    whole = (stage.path / "tokens-00000.parquet").read_bytes()
+    for damaged in (whole[: len(whole) // 2], b""):  # an interrupted run that is gone on with looks into what is there
+        (stage.path / "manifest.json").rename(stage.path / "started.json")
+        (stage.path / "tokens-00000.parquet").write_bytes(damaged)
+        started = {"stage": "tokens", "parameters": stage.parameters, "parents": stage.manifest["parents"]}
+        started["schema_version"] = stage.manifest["schema_version"]
+        (stage.path / "started.json").write_text(json.dumps(started))
+        assert embed.main([str(run), "--level", "token", "--precision", "float32"]) == 0
+        assert (stage.path / "tokens-00000.parquet").read_bytes() == whole
     assert embed.main([str(run), "--level", "token", "--precision", "int8"]) == 2
     assert "int8 is measured on chunks' vectors alone" in capsys.readouterr().err
     assert embed.main([str(run), "--level", "word"]) == 2

@@ -47,7 +47,8 @@ def test_the_figures_are_scikit_learns():
 
 def test_a_label_that_train_never_saw_is_missed():
     one = np.array([[True, False]])
-    found = multi_label_scores(one, one, one.astype(float), np.array([1]), ["a", "b"], np.array([1]))
+    found = multi_label_scores(one, one, one.astype(float), np.array([1]), ["a", "b"], np.array([1]), 1)
+    assert found["document_macro_f1"] == 0.5
     assert found["document_micro_f1"] == pytest.approx(2 / 3) == found["document_f1"]
     assert found["micro_recall"] == 0.5 and found["micro_precision"] == 1
     assert found["exact_match"] == 0 and found["num_unseen_labels"] == 1

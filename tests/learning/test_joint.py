@@ -212,6 +212,45 @@ def test_arguments_that_do_not_go_together_are_refused(arguments: dict, said: st
     assert str(error.value) == said
 
 
+def test_a_run_whose_documents_were_cut_again_is_no_start(two_stages: Path, tiny_encoder: str, tmp_path: Path, capsys):
+    other = tmp_path / "other"
+    shutil.copytree(two_stages, other)
+    renamed = write_csv(tmp_path / "renamed.csv", [{**row, "label": row["label"][::-1]} for row in tiny_rows()])
+    chunk_documents(
+        renamed, other, id_column="id", split_column="split", encoder=tiny_encoder, chunk_size=10, overwrite=True
+    )
+    assert finetune.main([str(tmp_path / "new"), "--joint", str(other)]) == 2
+    assert "chunk: has been made again since" in capsys.readouterr().err and not (tmp_path / "new").exists()
+
+
+def test_chunks_are_copied_whole_or_not_at_all(two_stages: Path, tmp_path: Path, capsys, monkeypatch):
+    from hierdoc.stages import store
+    from hierdoc.stages.finished import read_stage
+
+    chunk = read_stage(two_stages, "chunk")
+    (tmp_path / "mine/chunk").mkdir(parents=True)
+    (tmp_path / "mine/chunk/thesis.txt").write_text("years of work")
+    assert finetune.main([str(tmp_path / "mine"), "--joint", str(two_stages)]) == 2
+    assert "holds files that are not of a stage" in capsys.readouterr().err
+    (tmp_path / "file").mkdir()
+    (tmp_path / "file/chunk").write_text("a file")
+    assert finetune.main([str(tmp_path / "file"), "--joint", str(two_stages)]) == 2
+    assert "must be a directory for the stage" in capsys.readouterr().err
+
+    def killed(source: Path, place: Path) -> None:
+        place.mkdir()
+        (place / "documents-00000.parquet").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(store.shutil, "copytree", killed)
+        store.copy(chunk, tmp_path / "cut")
+    assert not (tmp_path / "cut/chunk/manifest.json").exists()
+    store.copy(chunk, tmp_path / "cut")
+    assert read_stage(tmp_path / "cut", "chunk").fingerprint == chunk.fingerprint
+    assert {path.name for path in (tmp_path / "cut").iterdir()} <= {"chunk", ".chunk.lock"}
+
+
 def test_a_run_can_not_go_on_from_itself_nor_from_other_chunks(
     two_stages: Path, tiny_run: Path, tmp_path: Path, capsys
 ):

@@ -41,8 +41,8 @@ def test_dev_is_read_by_the_micro_f1_of_the_best_single_threshold_and_the_summed
 def test_balanced_weighs_rows_with_a_label_as_much_as_rows_without_it():
     truth = np.array([[1, 1], [0, 1], [0, 1], [0, 0]], bool)
     weights = class_weights(truth, 2, balanced=True)
-    assert weights.tolist() == [3, 1]  # never below 1
-    assert row_weights(truth, weights).tolist() == [[3, 1], [1, 1], [1, 1], [1, 1]]
+    np.testing.assert_allclose(weights, [3, 1 / 3])
+    np.testing.assert_allclose(row_weights(truth, weights), [[3, 1 / 3], [1, 1 / 3], [1, 1 / 3], [1, 1]])
     assert class_weights(truth, 2, balanced=False).tolist() == [1, 1]
 
 
