@@ -25,6 +25,7 @@ from hierdoc.objectives import ONE_LABEL
 from hierdoc.objectives.losses import disagreement
 from hierdoc.sequences.grouping import DocumentVectors
 from hierdoc.sequences.reading import LabelledDocuments
+from hierdoc.stages.finished import FinishedStage
 
 RNG = np.random.default_rng(0)
 X, W = RNG.normal(size=(3, 4)).astype(np.float32), RNG.normal(size=(4, 3)).astype(np.float32)
@@ -159,18 +160,33 @@ FLAGS = {
 }
 
 
+def finetuned(chunked: Path, run: Path, **given: Any) -> FinishedStage:
+    shutil.copytree(chunked, run)
+    return finetune_encoder(run, epochs=1, precision="float32", learning_rate=0.01, **given)
+
+
+@pytest.fixture(scope="module")
+def plain(chunked: Path, tmp_path_factory: pytest.TempPathFactory) -> FinishedStage:
+    """A training without any of the flags."""
+    return finetuned(chunked, tmp_path_factory.mktemp("plain") / "run")
+
+
 @pytest.mark.parametrize("flag", FLAGS)
-def test_each_flag_of_finetune_changes_the_training_and_is_in_the_manifest(flag: str, chunked: Path, tmp_path: Path):
-    weights, losses = [], []
-    for value in (None, FLAGS[flag]):
-        run = tmp_path / str(value)
-        shutil.copytree(chunked, run)
-        given = {} if value is None else {flag: value}
-        stage = finetune_encoder(run, epochs=1, precision="float32", learning_rate=0.01, **given)
-        weights.append((stage.path / "encoder.safetensors").read_bytes())
-        losses.append(json.loads((stage.path / "history.jsonl").read_text().splitlines()[0])["train_loss"])
-        assert stage.parameters[flag] == (finetune.EARLIER | {"class_weight": "none"})[flag] if value is None else value
-    assert weights[0] != weights[1] and losses[0] != losses[1]
+def test_each_flag_of_finetune_changes_the_training_and_is_in_the_manifest(
+    flag: str, plain: FinishedStage, chunked: Path, tmp_path: Path
+):
+    stage = finetuned(chunked, tmp_path / "run", **{flag: FLAGS[flag]})
+    assert plain.parameters[flag] == (finetune.EARLIER | {"class_weight": "none"})[flag] != FLAGS[flag]
+    assert stage.parameters[flag] == FLAGS[flag]
+    weights, losses = (
+        [read(one.path) for one in (plain, stage)]
+        for read in (
+            lambda path: (path / "encoder.safetensors").read_bytes(),
+            lambda path: (path / "history.jsonl").read_text(),
+        )
+    )
+    assert weights[0] != weights[1]
+    assert json.loads(losses[0].splitlines()[0])["train_loss"] != json.loads(losses[1].splitlines()[0])["train_loss"]
 
 
 @pytest.mark.parametrize("flag", ["focal_gamma", "label_smoothing", "gradient_penalty", "r_drop"])
