@@ -21,6 +21,7 @@ from hierdoc.learning.chunk_batches import CHUNKS_PER_STEP, FurtherInputs, make_
 from hierdoc.learning.frozen import FrozenOutputs
 from hierdoc.learning.history import History
 from hierdoc.learning.optimizers import adam
+from hierdoc.learning.regularisation import Regularisation
 from hierdoc.learning.schedules import warmup_and_decay
 from hierdoc.learning.traces import HeldOut, TrainingTrace, spread
 from hierdoc.objectives import ONE_LABEL, Objective, classification, losses
@@ -114,7 +115,7 @@ def train_encoder(
                 accumulates=accumulation > 1,
                 max_grad_norm=parameters["max_grad_norm"],
                 loss_of=losses.make_loss(objective, parameters["focal_gamma"], parameters["label_smoothing"]),
-                regularisation=loop.Regularisation(
+                regularisation=Regularisation(
                     parameters["gradient_penalty"],
                     lambda token_ids, mask: tf.zeros([*token_ids.shape, encoder.config["hidden_size"]]),
                     parameters["r_drop"],

@@ -16,6 +16,7 @@ from hierdoc.learning.arguments import PLAIN_LOSS
 from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.history import History
 from hierdoc.learning.optimizers import adam
+from hierdoc.learning.regularisation import Regularisation
 from hierdoc.learning.seeds import generator, seed_tensorflow
 from hierdoc.learning.traces import HeldOut, TrainingTrace, spread
 from hierdoc.objectives import ONE_LABEL, Objective, losses
@@ -90,7 +91,7 @@ def train_head(
             parameters["seed"],
             trace_each_shape=False,
             loss_of=losses.make_loss(objective, parameters["focal_gamma"], parameters["label_smoothing"]),
-            regularisation=loop.Regularisation(
+            regularisation=Regularisation(
                 parameters["gradient_penalty"],
                 lambda vectors, mask: compat.load_tensorflow().zeros_like(vectors),
                 parameters["r_drop"],

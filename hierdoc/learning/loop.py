@@ -15,13 +15,13 @@ from hierdoc.errors import HierdocFailure
 from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.gradients import GradientSums
 from hierdoc.learning.history import History
+from hierdoc.learning.regularisation import Regularisation
 from hierdoc.learning.traces import TrainingTrace
 from hierdoc.objectives.classification import weighted_loss
 from hierdoc.progress import bar, say
 from hierdoc.tracing.batches import Batch, noted_labels
 from hierdoc.tracing.weights import rate_now
 
-SECOND_PASS = 2**40  # beyond the numbers of steps, which dropout's masks are made by
 _OF_TRACE = "trace-"  # what the names of a trace's arrays in a checkpoint begin with
 
 
@@ -84,52 +84,6 @@ class Trained:
     optimizer_variables: Sequence[Any]
     take_step: Callable[[LabelledBatch, int], float]
     optimizer: Any = None
-
-
-@dataclass(frozen=True)
-class Regularisation:
-    """What is added to a loss.
-
-    Attributes:
-        gradient_penalty: this share of half the squared norm of the loss's gradient with respect to `shift` (Miyato et al. 2017,
-            Adversarial Training Methods, of which it is the first-order term).
-        shift_of: a batch's inputs to zeros that `forward` adds to its embeddings, as its argument `shift`.
-        r_drop: half this share of the `disagreement` of two passes with different dropout, and the loss is the mean of both
-            (Liang et al. 2021, R-Drop, whose loss is their sum and twice that).
-        disagreement: of two passes' logits and the weights of rows.
-    """
-
-    gradient_penalty: float = 0.0
-    shift_of: Callable[..., Any] | None = None
-    r_drop: float = 0.0
-    disagreement: Callable[[Any, Any, Any], Any] | None = None
-
-    def loss(
-        self,
-        forward: Callable[..., Any],
-        loss_of: Callable[..., Any],
-        inputs: tuple[Any, ...],
-        label_ids: Any,
-        weights: Any,
-        dropout_seed: Any,
-    ) -> Any:
-        """Return the whole loss of a batch, inside a tape; see `make_trained` for the arguments."""
-        tf = compat.load_tensorflow()
-        if self.gradient_penalty:
-            shift = self.shift_of(*inputs)
-            with tf.GradientTape() as of_shift:
-                of_shift.watch(shift)
-                logits = forward(*inputs, dropout_seed=dropout_seed, shift=shift)
-                loss = loss_of(logits, label_ids, weights)
-            loss += self.gradient_penalty / 2 * tf.reduce_sum(tf.square(of_shift.gradient(loss, shift)))
-        else:
-            logits = forward(*inputs, dropout_seed=dropout_seed)
-            loss = loss_of(logits, label_ids, weights)
-        if not self.r_drop:
-            return loss
-        again = forward(*inputs, dropout_seed=dropout_seed + tf.constant([0, SECOND_PASS], tf.int64))
-        apart = self.disagreement(logits, again, weights)
-        return (loss + loss_of(again, label_ids, weights)) / 2 + self.r_drop / 2 * apart
 
 
 def make_trained(

@@ -20,7 +20,8 @@ from hierdoc.encoders.bert import BertEncoder
 from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.head import train_head as train
 from hierdoc.learning.history import History
-from hierdoc.learning.loop import LabelledBatch, Regularisation, make_trained
+from hierdoc.learning.loop import LabelledBatch, make_trained
+from hierdoc.learning.regularisation import Regularisation
 from hierdoc.objectives import ONE_LABEL
 from hierdoc.objectives.losses import disagreement
 from hierdoc.sequences.grouping import DocumentVectors

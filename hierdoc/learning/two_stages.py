@@ -1,0 +1,88 @@
+"""A run whose encoder and head were trained one after the other, as joint training begins with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hierdoc.errors import HierdocError
+from hierdoc.progress import say
+from hierdoc.stages import store
+from hierdoc.stages.finished import FinishedStage, is_finished, read_stage
+
+
+@dataclass(frozen=True)
+class TwoStages:
+    """A run whose encoder and head have been trained one after the other.
+
+    Attributes:
+        run: the run directory.
+        name: the head's.
+        finetune, head: the stages.
+        config: the encoder's, with its pooling.
+    """
+
+    run: Path
+    name: str
+    finetune: FinishedStage
+    head: FinishedStage
+    config: dict[str, Any]
+
+    @classmethod
+    def read(cls, run: str | PathLike[str], head: str | None) -> TwoStages:
+        """Return a run's; with the head of that name, or the one there is.
+
+        Raises:
+            HierdocError: a stage is missing or of others than the rest; the head does not read chunks' vectors.
+        """
+        from hierdoc.encoders.finetuned import load_config
+        from hierdoc.heads import find_head
+        from hierdoc.heads.document_probs import load_head_config
+
+        name = find_head(run, head)
+        finetune, trained = read_stage(run, "finetune"), read_stage(run, f"heads/{name}")
+        of_head = load_head_config(trained.path)
+        if of_head["encoder_fingerprint"] != finetune.fingerprint:
+            raise HierdocError(
+                f"{trained.path}: was trained on the vectors of another encoder than {finetune.path} holds"
+            )
+        chunk = read_stage(run, "chunk")
+        if finetune.manifest["parents"]["chunk"] != chunk.fingerprint:
+            raise HierdocError(f"{chunk.path}: has been made again since {finetune.path} was trained on it")
+        if of_head["inputs"] != "vectors":
+            raise HierdocError(
+                f"{trained.path}: reads {of_head['inputs']} of the chunks, and `joint` needs a head on vectors"
+            )
+        config = load_config(finetune.path)["encoder"]
+        return cls(Path(run), name, finetune, trained, {key: config[key] for key in config if key != "name"})
+
+    def share_chunks(self, run: str | PathLike[str]) -> None:
+        """Copy the chunk stage into another run that has none.
+
+        Raises:
+            HierdocError: the other run has other chunks, or is this one.
+        """
+        chunk = read_stage(self.run, "chunk")
+        if Path(run).resolve() == self.run.resolve():
+            raise HierdocError(f"{run}: `joint` goes on from another run, whose encoder this one's would replace")
+        if not is_finished(run, "chunk"):
+            say(f"{run}: its chunks are those of {self.run}")
+            store.copy(chunk, run)
+        if read_stage(run, "chunk").fingerprint != chunk.fingerprint:
+            raise HierdocError(f"{run}: was cut otherwise than {self.run}, and `joint` goes on from that")
+
+    def load(self) -> tuple[Any, Any, dict[str, np.ndarray]]:
+        """Return the encoder, the head's model, and the chunk head's arrays."""
+        from hierdoc.encoders import ENCODERS
+        from hierdoc.encoders.finetuned import load_encoder
+        from hierdoc.heads.document_probs import load_head
+        from hierdoc.stages.weights import load_weights
+
+        encoder = ENCODERS["bert"](self.config)
+        encoder.assign(load_encoder(self.finetune.path)[1], str(self.finetune.path))
+        head, _ = load_head(self.head.path)
+        return encoder, head, load_weights(self.finetune.path / "chunk_head.safetensors")
