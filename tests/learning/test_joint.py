@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from conftest import CONFIG, tiny_rows, write_csv
 from reference.numpy_bert import random_arrays
@@ -32,6 +34,7 @@ from hierdoc.objectives import ANY_LABELS, ONE_LABEL, Objective
 from hierdoc.objectives.classification import ChunkHead
 from hierdoc.sequences.grouping import DocumentVectors
 
+ROOT = Path(__file__).parent.parent.parent
 LENGTHS = [3, 1, 4, 2]  # chunks of each document
 DIM = CONFIG["hidden_size"]
 
@@ -264,3 +267,21 @@ def test_a_run_can_not_go_on_from_itself_nor_from_other_chunks(
     assert finetune.main([str(other), "--joint", str(two_stages)]) == 2
     assert "was cut otherwise than" in capsys.readouterr().err
     assert finetune.main([str(tmp_path / "new"), "--joint", str(tmp_path / "nowhere")]) == 2
+
+
+def test_the_experiments_arm_answers_by_a_head_on_the_joint_encoder(two_stages: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    for stage in ("chunk", "finetune", "embed"):
+        shutil.copytree(two_stages / stage, run / stage)
+    spec = importlib.util.spec_from_file_location("joint_arm", ROOT / "experiments/042-joint/joint.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    said = module.answer(run, "test", 0, head="mean_pool", epochs=1, learning_rate=5e-3)
+    table = pq.read_table(evaluate_head(run / "joint").path / "predictions.parquet")
+    names = [name for name in table.column_names if name.startswith("probability:")]
+    np.testing.assert_array_equal(said.probs, np.stack([table[name].to_numpy() for name in names], axis=1))
+    trained = [run / "finetune", run / "heads/mean_pool", run / "joint/finetune", run / "joint/heads/mean_pool"]
+    seconds = [json.loads((stage / "timings.json").read_text())["seconds"] for stage in trained]
+    assert said.training_seconds == pytest.approx(sum(seconds))
+    again = module.answer(run, "dev", 0, head="mean_pool", epochs=1, learning_rate=5e-3)
+    assert len(again.label_ids) == 7 and again.training_seconds == said.training_seconds
