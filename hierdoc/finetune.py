@@ -40,6 +40,7 @@ RANGES = (
     ("learning_rate", (int, float), lambda rate: 0 < rate < 1, "between 0 and 1"),
     ("layer_decay", (int, float), lambda share: 0 < share <= 1, "above 0 and at most 1"),
     ("chunks_per_document", int, lambda number: number >= 1, "at least 1"),
+    ("batch_size", int, lambda number: number >= 1, "at least 1"),
     ("gradient_accumulation", int, lambda number: number >= 1, "at least 1"),
     ("max_grad_norm", (int, float), lambda norm: 0 < norm < float("inf"), "above 0 and finite"),
     ("decay", str, lambda name: name in DECAYS, f"one of {', '.join(DECAYS)}"),
@@ -56,6 +57,7 @@ OF_STEPS = (  # what has no effect where no step is taken
     "trainable_layers",
     "adapter_size",
     "chunks_per_document",
+    "batch_size",
     "gradient_accumulation",
     "max_grad_norm",
     "decay",
@@ -82,6 +84,7 @@ def finetune_encoder(
     r_drop: float = 0.0,
     decay: str = "linear",
     warmup: float = 0.1,
+    batch_size: int = 16,
     gradient_accumulation: int = 1,
     max_grad_norm: float | None = None,
     joint: str | PathLike[str] | None = None,
@@ -93,7 +96,7 @@ def finetune_encoder(
 ) -> FinishedStage:
     """Write RUN/finetune: the encoder and a softmax over a chunk's vector, trained on the chunks with their documents' labels.
 
-    Adam (epsilon 1e-7), 16 chunks a step of about one length, warm-up and decay of the rate, dropout 0.2 before the
+    Adam (epsilon 1e-7), steps of chunks of about one length, warm-up and decay of the rate, dropout 0.2 before the
     softmax (Devlin et al. 2019 use 0.1), no weight decay. The weights kept are those of the epoch with the best chunk
     accuracy on dev, the earlier one on ties.
 
@@ -120,6 +123,7 @@ def finetune_encoder(
         r_drop: adds half this share of the disagreement of two passes with different dropout (Liang et al. 2021).
         decay: of the rate after the warm-up: linear or cosine, to 0, or exponential, to 1 % of the peak.
         warmup: the share of the steps in which the rate rises.
+        batch_size: chunks a step.
         gradient_accumulation: change the weights after so many steps, by the gradients of all of them.
         max_grad_norm: scale larger gradients down to this norm; by default none.
         joint: another run with a trained head, from which to go on: the loss of a document flows through the head into the encoder, by
@@ -153,6 +157,7 @@ def finetune_encoder(
         r_drop=r_drop,
         decay=decay,
         warmup=warmup,
+        batch_size=batch_size,
         gradient_accumulation=gradient_accumulation,
         max_grad_norm=max_grad_norm,
         joint=joint,
@@ -430,11 +435,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--warmup", type=float, default=0.1, metavar="SHARE", help="of the steps in which the rate rises"
     )
     parser.add_argument(
+        "--batch-size",
+        type=int,
+        default=16,
+        metavar="N",
+        help="chunks a step",
+    )
+    parser.add_argument(
         "--gradient-accumulation",
         type=int,
         default=1,
         metavar="K",
-        help="change the weights every K steps of 16 chunks, by the gradients of all of them",
+        help="change the weights every K steps, by the gradients of all of them",
     )
     parser.add_argument(
         "--max-grad-norm", type=float, metavar="NORM", help="scale larger gradients down to this norm (default: don't)"

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -438,7 +439,7 @@ def test_a_wrong_argument_leaves_finished_training_as_it_was_even_with_overwrite
 @pytest.mark.parametrize(
     "arguments",
     [{"epochs": -1}, {"learning_rate": 2.0}, {"precision": "float16"}, {"class_weight": "balancd"}, {"chunks_per_document": 0},
-     {"gradient_accumulation": 0}, {"max_grad_norm": 0.0}, {"layer_decay": 0.0}, {"trainable_layers": 99}],
+     {"gradient_accumulation": 0}, {"batch_size": 0}, {"max_grad_norm": 0.0}, {"layer_decay": 0.0}, {"trainable_layers": 99}],
 )  # fmt: skip
 def test_what_is_wrong_for_a_later_stage_is_told_before_run_makes_the_first_again(
     arguments: dict, tiny_run: Path, tiny_csv: Path, tiny_encoder: str, tmp_path: Path
@@ -459,6 +460,7 @@ def test_what_is_wrong_for_a_later_stage_is_told_before_run_makes_the_first_agai
         {"trainable_layers": 1},
         {"chunks_per_document": 1},
         {"gradient_accumulation": 2},
+        {"batch_size": 4},
         {"max_grad_norm": 1.0},
         {"layer_decay": 0.8},
     ],
@@ -599,6 +601,23 @@ def test_each_layer_learns_at_its_share_of_the_next_ones_rate(tiny_run: Path, tm
     for layer, depth in (("encoder.layer.1.", 1), ("encoder.layer.0.", 2), ("embeddings.", 3)):
         moved = max(float(np.abs(after[name] - before[name]).max()) for name in after if name.startswith(layer))
         assert moved == pytest.approx(rate * decay**depth, rel=0.02)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"trainable_layers": 1}])
+def test_a_step_has_as_many_chunks_as_are_asked_for(
+    tiny_run: Path, tmp_path: Path, arguments: dict, capsys: pytest.CaptureFixture[str]
+):
+    shutil.copytree(tiny_run / "chunk", tmp_path / "chunk")
+    trained = {}
+    for size in (4, 16, 1000):
+        stage = finetune_encoder(
+            tmp_path, epochs=1, learning_rate=1e-2, precision="float32", batch_size=size, overwrite=True, **arguments
+        )
+        trained[size] = (stage.path / "encoder.safetensors").read_bytes()
+        said = capsys.readouterr().err
+        num_chunks, num_steps = map(int, re.search(r"finetune: (\d+) chunks of .*, (\d+) steps", said).groups())
+        assert 100 < num_chunks < 1000 and num_chunks / size <= num_steps <= num_chunks / size + 5  # padded lengths
+    assert len({*trained.values()}) == 3
 
 
 @pytest.mark.parametrize("arguments", [{"freeze_embeddings": True}, {"trainable_layers": 1}, {"trainable_layers": 0}])

@@ -11,6 +11,7 @@ from hierdoc.learning.schedules import WARMUP
 # Of arguments: what kind they are, and what they must be; None is what its default makes it.
 Range = tuple[str, "type | tuple[type, ...]", "Callable[[Any], bool]", str]
 
+CHUNKS_PER_STEP = 16  # unless another number is asked for
 CLASS_WEIGHTS = ("none", "balanced")
 OF_LOSS: tuple[Range, ...] = (
     ("class_weight", str, lambda name: name in CLASS_WEIGHTS, f"one of {', '.join(CLASS_WEIGHTS)}"),
@@ -20,6 +21,7 @@ OF_LOSS: tuple[Range, ...] = (
     ("r_drop", (int, float), lambda share: 0 <= share < float("inf"), "at least 0 and finite"),
 )
 NOT_JOINT = (
+    "batch_size",
     "class_weight",
     "gradient_penalty",
     "r_drop",
@@ -37,6 +39,7 @@ PLAIN_LOSS = {
 }
 
 EARLIER = {
+    "batch_size": CHUNKS_PER_STEP,
     "adapter_size": None,
     "joint": None,
     "joint_head": None,

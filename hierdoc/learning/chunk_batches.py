@@ -1,4 +1,4 @@
-"""The order in which fine-tuning sees chunks: 16 a step from one length bucket, drawn anew each epoch."""
+"""The order in which fine-tuning sees chunks: a step's are from one length bucket, and drawn anew each epoch."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hierdoc.engines.token_batches import bucket_lengths, pad_tokens, padded_lengths
+from hierdoc.learning.arguments import CHUNKS_PER_STEP
 from hierdoc.learning.loop import LabelledBatch
 from hierdoc.learning.seeds import generator
 from hierdoc.objectives.classification import row_weights
 from hierdoc.sequences.reading import TrainingChunks
 
-CHUNKS_PER_STEP = 16
 FurtherInputs = Callable[[np.ndarray, int], "tuple[np.ndarray, ...]"]
 
 
 def plan_epoch(
-    document_of: np.ndarray, lengths: np.ndarray, chunk_size: int, per_document: int | None, seed: int, epoch: int
+    document_of: np.ndarray,
+    lengths: np.ndarray,
+    chunk_size: int,
+    per_document: int | None,
+    seed: int,
+    epoch: int,
+    batch_size: int = CHUNKS_PER_STEP,
 ) -> list[tuple[int, np.ndarray]]:
     """Return (padded length, indices of its chunks) of each step of one epoch.
 
@@ -28,6 +34,7 @@ def plan_epoch(
         chunk_size: what the padded lengths are made from.
         per_document: how many chunks of a document to draw, without replacement; None takes all.
         seed, epoch: the drawing depends on these alone.
+        batch_size: chunks a step; the last step of each length may have fewer.
     """
     rng = generator(seed, "finetune epoch", epoch)
     chosen = rng.permutation(len(document_of))
@@ -40,7 +47,7 @@ def plan_epoch(
     plan = []
     for bucket in bucket_lengths(chunk_size).tolist():
         members = chosen[buckets == bucket]
-        plan += [(bucket, members[at : at + CHUNKS_PER_STEP]) for at in range(0, len(members), CHUNKS_PER_STEP)]
+        plan += [(bucket, members[at : at + batch_size]) for at in range(0, len(members), batch_size)]
     return [plan[at] for at in rng.permutation(len(plan))]
 
 
@@ -50,6 +57,7 @@ def make_batches(
     class_weights: np.ndarray,
     accumulation: int = 1,
     further_inputs: FurtherInputs | None = None,
+    batch_size: int = CHUNKS_PER_STEP,
 ) -> list[Callable[[], LabelledBatch]]:
     """Return a function for each step of `plan` that makes its batch.
 
@@ -59,7 +67,8 @@ def make_batches(
         class_weights: float32 (C,).
         accumulation: the weights change after so many steps, and after the last.
         further_inputs: what the model reads beside token ids and mask: a function of the batch's chunks and their padded
-            length, whose arrays' first axis is `CHUNKS_PER_STEP`.
+            length, whose arrays' first axis is `batch_size`.
+        batch_size: rows of each batch, padded where a step has fewer chunks.
     """
     if further_inputs is None:
         further_inputs = _no_further_inputs
@@ -72,6 +81,7 @@ def make_batches(
             class_weights,
             number % accumulation == 0 or number == len(plan),
             further_inputs,
+            batch_size,
         )
         for number, (length, members) in enumerate(plan, start=1)
     ]
@@ -93,12 +103,13 @@ def _make_batch(
     class_weights: np.ndarray,
     updates: bool,
     further_inputs: FurtherInputs,
+    batch_size: int,
 ) -> LabelledBatch:
-    inputs = pad_tokens([chunks.rows[index] for index in members], CHUNKS_PER_STEP, length)
+    inputs = pad_tokens([chunks.rows[index] for index in members], batch_size, length)
     inputs += further_inputs(members, length)
-    labels = np.zeros((CHUNKS_PER_STEP, *chunks.label_ids.shape[1:]), chunks.label_ids.dtype)
+    labels = np.zeros((batch_size, *chunks.label_ids.shape[1:]), chunks.label_ids.dtype)
     labels[: len(members)] = chunks.label_ids[members]
-    weights = np.zeros((CHUNKS_PER_STEP, *chunks.label_ids.shape[1:]), np.float32)
+    weights = np.zeros((batch_size, *chunks.label_ids.shape[1:]), np.float32)
     weights[: len(members)] = row_weights(chunks.label_ids[members], class_weights)
     doc_ids = [chunks.doc_ids[document] for document in chunks.document_of[members].tolist()]
     return LabelledBatch(inputs, labels, weights, doc_ids, list(chunks.chunk_index[members, None]), updates)

@@ -17,7 +17,7 @@ from hierdoc.engines.token_batches import pad_tokens
 from hierdoc.learning import loop
 from hierdoc.learning.arguments import EARLIER
 from hierdoc.learning.checkpoints import Checkpoints
-from hierdoc.learning.chunk_batches import CHUNKS_PER_STEP, FurtherInputs, make_batches, num_updates, plan_epoch
+from hierdoc.learning.chunk_batches import FurtherInputs, make_batches, num_updates, plan_epoch
 from hierdoc.learning.frozen import FrozenOutputs
 from hierdoc.learning.history import History
 from hierdoc.learning.optimizers import adam
@@ -53,7 +53,7 @@ def train_encoder(
         train, dev: the chunks to learn from and to choose by.
         num_classes, chunk_size: C, and the longest chunk in tokens.
         parameters: finetune's: epochs, learning_rate, layer_decay, precision, seed, freeze_embeddings, trainable_layers,
-            chunks_per_document, gradient_accumulation, max_grad_norm, decay, warmup, and those of `hierdoc.learning.arguments.OF_LOSS`.
+            chunks_per_document, batch_size, gradient_accumulation, max_grad_norm, decay, warmup, and those of `hierdoc.learning.arguments.OF_LOSS`.
         history: gets a line for each epoch.
         checkpoints: what an interrupted training left, and where this one leaves the same.
         trace: gets what each step saw and what came of it, and is saved.
@@ -80,9 +80,7 @@ def train_encoder(
     further_inputs = None
     if parameters["trainable_layers"] is not None:
         num_frozen = encoder.config["num_hidden_layers"] - parameters["trainable_layers"]
-        further_inputs = _frozen_outputs(
-            checkpoints.scratch, encoder, num_frozen, train, plans, parameters["precision"], chunk_size
-        )
+        further_inputs = _frozen_outputs(checkpoints.scratch, encoder, num_frozen, train, plans, chunk_size, parameters)
 
     def forward(token_ids: Any, mask: Any, *hidden: Any, dropout_seed: Any, shift: Any = None) -> Any:
         vectors = (
@@ -122,7 +120,9 @@ def train_encoder(
                     functools.partial(losses.disagreement, objective),
                 ),
             ),
-            batches_of=lambda epoch: make_batches(plans[epoch], train, weights, accumulation, further_inputs),
+            batches_of=lambda epoch: make_batches(
+                plans[epoch], train, weights, accumulation, further_inputs, parameters["batch_size"]
+            ),
             read_dev=read_dev,
             better=lambda new, best: new[_measured(objective)] > best[_measured(objective)],
             history=history,
@@ -190,9 +190,9 @@ def _plan_epochs(
     train: TrainingChunks, chunk_size: int, parameters: dict[str, Any]
 ) -> list[list[tuple[int, np.ndarray]]]:
     """Return each epoch's steps, as `plan_epoch` makes them."""
-    per_document, seed = parameters["chunks_per_document"], parameters["seed"]
+    per_document, seed, batch_size = (parameters[name] for name in ("chunks_per_document", "seed", "batch_size"))
     return [
-        plan_epoch(train.document_of, train.lengths, chunk_size, per_document, seed, epoch)
+        plan_epoch(train.document_of, train.lengths, chunk_size, per_document, seed, epoch, batch_size)
         for epoch in range(parameters["epochs"])
     ]
 
@@ -203,15 +203,16 @@ def _frozen_outputs(
     num_layers: int,
     train: TrainingChunks,
     plans: list[list[tuple[int, np.ndarray]]],
-    precision: str,
     chunk_size: int,
+    parameters: dict[str, Any],
 ) -> FurtherInputs:
     """Return a batch's further input: what the encoder's first layers make of its chunks, those that any epoch draws."""
     drawn = np.unique(np.concatenate([members for plan in plans for _, members in plan]))
-    outputs = FrozenOutputs(path, encoder, num_layers, [train.rows[at] for at in drawn.tolist()], precision, chunk_size)
+    rows = [train.rows[at] for at in drawn.tolist()]
+    outputs = FrozenOutputs(path, encoder, num_layers, rows, parameters["precision"], chunk_size)
 
     def further_inputs(members: np.ndarray, length: int) -> tuple[np.ndarray, ...]:
-        return (outputs.padded(np.searchsorted(drawn, members).tolist(), CHUNKS_PER_STEP, length),)
+        return (outputs.padded(np.searchsorted(drawn, members).tolist(), parameters["batch_size"], length),)
 
     return further_inputs
 

@@ -37,15 +37,17 @@ def test_every_chunk_is_seen_once_an_epoch():
         assert sorted(chosen(plan_epoch(DOCUMENT_OF, LENGTHS, 200, None, 0, epoch))) == list(range(len(DOCUMENT_OF)))
 
 
-@pytest.mark.parametrize("per_document", [None, 2])
-def test_a_step_holds_16_chunks_of_one_bucket_and_one_step_of_each_bucket_may_hold_fewer(per_document: int | None):
-    plan = plan_epoch(DOCUMENT_OF, LENGTHS, 200, per_document, 0, 0)
+@pytest.mark.parametrize(("per_document", "size"), [(None, 16), (2, 16), (None, 3), (2, 3), (None, 1000)])
+def test_a_step_holds_so_many_chunks_of_one_bucket_and_one_step_of_each_bucket_may_hold_fewer(
+    per_document: int | None, size: int
+):
+    plan = plan_epoch(DOCUMENT_OF, LENGTHS, 200, per_document, 0, 0, *([] if size == 16 else [size]))
     short = Counter()
     for length, members in plan:
         below = max(bucket for bucket in (0, *BUCKETS) if bucket < length)
         assert length in BUCKETS and (LENGTHS[members] <= length).all() and (LENGTHS[members] > below).all()
-        assert 1 <= len(members) <= 16
-        short[length] += len(members) < 16
+        assert 1 <= len(members) <= size
+        short[length] += len(members) < size
     assert max(short.values()) <= 1 and len(short) == 5
 
 
@@ -97,19 +99,23 @@ def test_the_documents_rows_need_not_stand_together():
     assert counts == {document: min(3, document % 9 + 1) for document in range(60)}
 
 
-def test_a_batch_is_padded_to_16_rows_with_labels_and_weights_of_the_real_ones():
+@pytest.mark.parametrize("size", [16, 5])
+def test_a_batch_is_padded_to_as_many_rows_with_labels_and_weights_of_the_real_ones(size: int):
     rows = [np.array([2, 5, 3]), np.array([2, 3]), np.array([2, 6, 7, 8, 3])]
     class_weights = np.float32([0.5, 2.0, 1.25])
     (make,) = make_batches(
-        [(6, np.array([2, 0]))], chunks_of(rows, [1, 0, 2], ["b", "a", "a"], [0, 0, 1]), class_weights
+        [(6, np.array([2, 0]))],
+        chunks_of(rows, [1, 0, 2], ["b", "a", "a"], [0, 0, 1]),
+        class_weights,
+        **({} if size == 16 else {"batch_size": size}),
     )
     batch = make()
     token_ids, mask = batch.inputs
-    assert token_ids.shape == mask.shape == (16, 6)
+    assert token_ids.shape == mask.shape == (size, 6)
     assert token_ids[:2].tolist() == [[2, 6, 7, 8, 3, 0], [2, 5, 3, 0, 0, 0]]
-    assert mask.sum(axis=1).tolist() == [5, 3] + [1] * 14 and mask[:, 0].all()
-    assert batch.label_ids.dtype == np.int32 and batch.label_ids.tolist() == [2, 1] + [0] * 14
-    assert batch.weights.dtype == np.float32 and batch.weights.tolist() == [1.25, 2.0] + [0] * 14
+    assert mask.sum(axis=1).tolist() == [5, 3] + [1] * (size - 2) and mask[:, 0].all()
+    assert batch.label_ids.dtype == np.int32 and batch.label_ids.tolist() == [2, 1] + [0] * (size - 2)
+    assert batch.weights.dtype == np.float32 and batch.weights.tolist() == [1.25, 2.0] + [0] * (size - 2)
     assert batch.num_examples == 2
     assert batch.doc_ids == ["a", "b"] and [index.tolist() for index in batch.chunk_index] == [[1], [0]]
 

@@ -205,6 +205,7 @@ def test_an_interrupted_joint_training_comes_to_the_same_bytes(
         ({"joint_head": "lstm"}, "`joint_head` has no effect without `joint`"),
         ({"chunks_at_once": 4}, "`chunks_at_once` has no effect without `joint`"),
         ({"chunks_at_once": 0, "joint": "."}, "`chunks_at_once` must be at least 1, but is 0 instead"),
+        ({"joint": ".", "batch_size": 8}, "`batch_size` is not to be had together with `joint`"),
         ({"joint": ".", "r_drop": 1.0}, "`r_drop` is not to be had together with `joint`"),
         ({"joint": ".", "epochs": 0}, "`joint` needs `epochs` of at least 1"),
     ],
