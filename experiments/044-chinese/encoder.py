@@ -1,6 +1,6 @@
 """Writes a small encoder with random weights and BERT's Chinese vocabulary, of which no pretrained weights were to be had.
 
-python experiments/044-short/encoder.py DATA build/encoders/chinese
+python experiments/044-chinese/encoder.py DATA build/encoders/chinese
 """
 
 from __future__ import annotations
