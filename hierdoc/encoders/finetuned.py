@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hierdoc.encoders.bert import names_of
+from hierdoc.encoders.weight_names import names_of
 from hierdoc.errors import HierdocError
 from hierdoc.stages.weights import load_weights
 

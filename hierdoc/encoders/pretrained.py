@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from hierdoc.chunking.tokenizers import read_vocab
-from hierdoc.encoders.bert import weight_names
+from hierdoc.encoders.weight_names import weight_names
 from hierdoc.errors import HierdocError
 from hierdoc.stages.files import check_unicode, read_object, sha256_of
 

@@ -11,7 +11,8 @@ from reference.numpy_bert import cls_vector, random_arrays, weight_shapes
 
 from hierdoc import HierdocError
 from hierdoc.encoders import compat
-from hierdoc.encoders.bert import BertEncoder, weight_names
+from hierdoc.encoders.bert import BertEncoder
+from hierdoc.encoders.weight_names import weight_names
 from hierdoc.learning.seeds import seed_tensorflow
 
 FULL = {
