@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hierdoc import finetune_encoder
+from hierdoc import HierdocError, finetune_encoder
 from hierdoc.embed import embed_chunks
 from hierdoc.encoders import compat
 from hierdoc.learning.loop import LabelledBatch, make_trained
@@ -123,3 +123,20 @@ def test_averaged_weights_are_read_and_the_others_go_on(supervision: Any, monkey
             read()
             assert read_at[-1] == pytest.approx(mean) and kernel.numpy()[0, 0] == pytest.approx(mean)
     assert len(read_at) == 3
+
+
+def test_what_is_not_followed_is_refused(supervision: Any):
+    followed = {"precision": "float32", "epochs": 1, "learning_rate": 0.1, "layer_decay": 0.8, "trainable_layers": 1}
+    supervision._check_followed(followed)
+    for asked in ({"trainable_layers": None}, {"class_weight": "balanced"}, {"batch_size": 8}, {"r_drop": 1.0}):
+        with pytest.raises(HierdocError, match=f"`{next(iter(asked))}` of finetune"):
+            supervision._check_followed(followed | asked)
+
+
+def test_seconds_of_an_interrupted_training_count(supervision: Any, half_frozen_run: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    shutil.copytree(half_frozen_run, run, ignore=shutil.ignore_patterns("supervision-*"))
+    place = supervision.Task(run, 0, "plain", *(read_stage(run, name) for name in ("chunk", "finetune", "embed"))).place
+    place.mkdir(parents=True)
+    (place / "timings.json").write_text('{"seconds": 1000.0}')
+    assert 1000 < supervision.answer(run, "test", 0, "plain", "pool").training_seconds < 2000

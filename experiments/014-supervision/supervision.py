@@ -3,7 +3,7 @@
 All ways train the same layers from the same pretrained weights, with the run's finetune parameters: precision, epochs, learning_rate,
 layer_decay and trainable_layers. The `pool_` ways see at most four chunks of a document in an epoch, as `plain_4` does; the others all. What the
 frozen layers make of the training chunks is computed once for all of them, and counted for none. The epoch that is best on dev
-documents is kept. What takes long is kept beside the run and gone on with after an interruption, without which seconds are counted.
+documents is kept. What takes long is kept beside the run and gone on with after an interruption.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from hierdoc.engines.token_batches import bucket_lengths, pad_tokens, padded_len
 from hierdoc.errors import HierdocError
 from hierdoc.evaluation.baselines import Answers, Material, average, mean_logistic
 from hierdoc.learning import loop
+from hierdoc.learning.arguments import EARLIER
 from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.chunk_batches import CHUNKS_PER_STEP, make_batches, plan_epoch
 from hierdoc.learning.frozen import FrozenOutputs
@@ -47,6 +48,9 @@ ATTENTION, ATTENTION_RATE = 128, 10.0  # width of the attention that weighs chun
 EMA_MOMENTUM = 0.99
 SMOOTHING = 0.1
 TEACHER_SHARE = 0.5
+UNFOLLOWED = {name: plain for name, plain in EARLIER.items() if name != "layer_decay"} | {
+    "chunks_per_document": None, "class_weight": "none", "freeze_embeddings": False, "gradient_accumulation": 1, "max_grad_norm": None,
+}  # fmt: skip
 
 
 def answer(run: Path, split: str, seed: int, way: str, read: str) -> Answers:
@@ -174,7 +178,6 @@ def _said_before(task: Task, train: TrainingChunks) -> tuple[np.ndarray, np.ndar
 
 def _train_and_encode(task: Task) -> None:
     """Train the encoder in the task's way and write what it makes of every split, with the head, as encoded.npz."""
-    started = time.monotonic()
     source = find_encoder(task.chunk.details["encoder"])
     parameters, chunk_size = task.finetune.parameters, task.chunk.parameters["chunk_size"]
     chunks = {split: read_chunks(task.chunk, split) for split in SPLITS}
@@ -183,7 +186,21 @@ def _train_and_encode(task: Task) -> None:
     encoder = ENCODERS["bert"](source.config)
     if (weights := source.load_weights()) is not None:
         encoder.assign(weights, str(source.weights_path))
-    arrays = _train(task, encoder, chunks["train"], chunks["dev"], parameters, chunk_size)
+    _check_followed(parameters)
+    num_frozen = encoder.config["num_hidden_layers"] - parameters["trainable_layers"]
+    frozen = FrozenOutputs(
+        task.shared / "frozen.bin", encoder, num_frozen, chunks["train"].rows, parameters["precision"], chunk_size
+    )
+    timings, started = task.place / TIMINGS, time.monotonic()
+    earlier = files.read_object(timings)["seconds"] if timings.exists() else 0.0
+
+    def note_seconds() -> None:
+        files.write_json(timings, {"seconds": round(earlier + time.monotonic() - started, 3)})
+
+    checkpoints = Checkpoints(task.place, note_seconds)
+    arrays = _train(
+        task, encoder, frozen, num_frozen, chunks["train"], chunks["dev"], parameters, chunk_size, checkpoints
+    )
     encoding = task.embed.parameters
     engine = ENGINES[encoding["engine"]](
         {"name": "bert", **encoder.config}, encoder.arrays(), encoding["precision"], chunk_size
@@ -192,41 +209,40 @@ def _train_and_encode(task: Task) -> None:
     for split, of_split in chunks.items():
         with bar(f"embed {split}", "chunks", len(of_split.rows)) as progress:
             kept[f"{split}_vectors"] = encode_chunks(engine, of_split.rows, progress)
-    files.write_json(task.place / TIMINGS, {"seconds": round(time.monotonic() - started, 3)})
+    note_seconds()
     with files.atomic(task.place / "encoded.npz") as partial, partial.open("wb") as file:
         np.savez(file, **kept)
+
+
+def _check_followed(parameters: dict[str, Any]) -> None:
+    """Check that nothing is asked of finetune that is not done here."""
+    for name, plain in UNFOLLOWED.items():
+        if parameters.get(name, plain) != plain:
+            raise HierdocError(f"`{name}` of finetune is not followed here, and must be {plain!r}")
+    if parameters["trainable_layers"] is None:
+        raise HierdocError("`trainable_layers` of finetune must be given")
 
 
 def _train(
     task: Task,
     encoder: Any,
+    frozen: FrozenOutputs,
+    num_frozen: int,
     train: TrainingChunks,
     dev: TrainingChunks,
     parameters: dict[str, Any],
     chunk_size: int,
+    checkpoints: Checkpoints,
 ) -> dict[str, np.ndarray]:
     """Train the encoder; return the arrays of the head on it."""
     tf = compat.load_tensorflow()
-    for name in ("chunks_per_document", "max_grad_norm", "freeze_embeddings"):
-        if parameters[name]:
-            raise HierdocError(f"`{name}` of finetune is not followed here")
-    if (
-        parameters["trainable_layers"] is None
-        or parameters["class_weight"] != "none"
-        or parameters["gradient_accumulation"] > 1
-    ):
-        raise HierdocError(
-            "`trainable_layers` of finetune must be given; `class_weight` and `gradient_accumulation` are not followed"
-        )
-    layers, precision = parameters["trainable_layers"], parameters["precision"]
-    num_frozen = encoder.config["num_hidden_layers"] - layers
-    frozen = FrozenOutputs(task.shared / "frozen.bin", encoder, num_frozen, train.rows, precision, chunk_size)
+    precision = parameters["precision"]
     head = ChunkHead(encoder.dim, task.num_classes, seed=task.seed)
     attention = {
         "hidden": tf.Variable(generator(task.seed, "attention").normal(0, 0.05, (encoder.dim, ATTENTION)).astype("f")),
         "query": tf.Variable(tf.zeros((ATTENTION, 1))),
     }
-    body = encoder.trainable(False, layers)
+    body = encoder.trainable(False, parameters["trainable_layers"])
     variables = [*body, head.kernel, head.bias, *(attention.values() if task.way == "pool_attention" else ())]
 
     def vectors_of(token_ids: Any, mask: Any, hidden: Any, dropout_seed: Any) -> Any:
@@ -294,7 +310,7 @@ def _train(
                 (new["dev_accuracy"], -new["dev_loss"]) > (best["dev_accuracy"], -best["dev_loss"])
             ),
             history=History(task.place / "history.jsonl"),
-            checkpoints=Checkpoints(task.place),
+            checkpoints=checkpoints,
             num_epochs=parameters["epochs"],
             patience=None,
             description=task.way,
