@@ -73,7 +73,7 @@ def test_the_same_documents_are_in_every_file_and_in_the_test_of_one_fold(folder
     documents = [[(row["doc_id"], row["sha256"]) for row in rows] for rows in files.values()]
     assert all(some == documents[0] for some in documents)
     folds = [rows for name, rows in files.items() if name != "split.csv"]
-    assert len(folds) == {"complaints": 5, "movie_reviews": 5}.get(folder.name, 0)
+    assert len(folds) == {"cnews_long_1k": 5, "complaints": 5, "movie_reviews": 5}.get(folder.name, 0)
     if folds:
         tests = Counter(row["doc_id"] for rows in folds for row in rows if row["split"] == "test")
         assert set(tests.values()) == {1} and len(tests) == len(documents[0])

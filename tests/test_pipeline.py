@@ -609,7 +609,7 @@ def test_a_step_has_as_many_chunks_as_are_asked_for(
 ):
     shutil.copytree(tiny_run / "chunk", tmp_path / "chunk")
     trained = {}
-    for size in (4, 16, 1000):
+    for size in (16, 1000):
         stage = finetune_encoder(
             tmp_path, epochs=1, learning_rate=1e-2, precision="float32", batch_size=size, overwrite=True, **arguments
         )
@@ -617,7 +617,7 @@ def test_a_step_has_as_many_chunks_as_are_asked_for(
         said = capsys.readouterr().err
         num_chunks, num_steps = map(int, re.search(r"finetune: (\d+) chunks of .*, (\d+) steps", said).groups())
         assert 100 < num_chunks < 1000 and num_chunks / size <= num_steps <= num_chunks / size + 5  # padded lengths
-    assert len({*trained.values()}) == 3
+    assert trained[16] != trained[1000]
 
 
 @pytest.mark.parametrize("arguments", [{"freeze_embeddings": True}, {"trainable_layers": 1}, {"trainable_layers": 0}])

@@ -21,8 +21,37 @@ def tuned(tiny_run: Path, place: Path, **arguments: Any) -> Path:
         place.mkdir()
         for stage in ("chunk", "finetune", "embed"):
             shutil.copytree(tiny_run / stage, place / stage)
-    tune_heads(place, **{"trials": 4, "heads": "mean_pool,lstm", "epochs": 2, "deterministic": True, **arguments})
+    tune_heads(place, **{"trials": 3, "heads": "mean_pool,max_pool", "epochs": 2, "deterministic": True, **arguments})
     return place / "tune"
+
+
+def stopped(tiny_run: Path, place: Path, after: int) -> Path:
+    """Interrupt a search after so many trials, before the next one is written down."""
+    plain, trained = tune.shutil.rmtree, []
+
+    def stop(path: Path) -> None:
+        trained.append(path.name)
+        if len(trained) == after + 1:
+            raise KeyboardInterrupt
+        plain(path)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tune.shutil, "rmtree", stop)
+        with pytest.raises(KeyboardInterrupt):
+            tuned(tiny_run, place)
+    return place / "tune"
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search without an interruption. Do not write into it."""
+    return tuned(tiny_run, tmp_path_factory.mktemp("whole") / "run")
+
+
+@pytest.fixture(scope="module")
+def stopped_after_two(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of a search that was interrupted after two trials. Do not write into it."""
+    return stopped(tiny_run, tmp_path_factory.mktemp("stopped") / "run", 2).parent
 
 
 def trials_of(stage: Path) -> list[dict[str, Any]]:
@@ -70,60 +99,38 @@ def test_the_head_that_is_made_of_the_best_trial_answers_as_the_trial_did(tiny_r
 
 @pytest.mark.parametrize("after", [0, 2])
 def test_a_search_that_goes_on_comes_to_the_same_trials(
-    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], after: int
+    tiny_run: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], after: int
 ):
-    whole = tuned(tiny_run, tmp_path / "whole")
-    plain, trained = tune.shutil.rmtree, []
-
-    def stop(path: Path) -> None:
-        trained.append(path.name)
-        if len(trained) == after + 1:
-            raise KeyboardInterrupt
-        plain(path)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(tune.shutil, "rmtree", stop)
-        with pytest.raises(KeyboardInterrupt):
-            tuned(tiny_run, tmp_path / "run")
-    assert len(trials_of(tmp_path / "run/tune")) == after if after else not (tmp_path / "run/tune/trials.json").exists()
+    stage = stopped(tiny_run, tmp_path / "run", after)
+    assert len(trials_of(stage)) == after if after else not (stage / tune.TRIALS).exists()
     capsys.readouterr()
-    stage = tuned(tiny_run, tmp_path / "run")
+    assert tuned(tiny_run, tmp_path / "run") == stage
     assert (stage / tune.TRIALS).read_bytes() == (whole / tune.TRIALS).read_bytes()
     assert files.read_object(stage / TIMINGS)["num_processes"] == 1 + bool(after)
     again = [line.split(":")[0] for line in capsys.readouterr().err.splitlines() if line.startswith("trial ")]
-    assert again == [f"trial {number}/4" for number in range(after + 1, 5)]  # earlier ones are not trained again
+    assert again == [f"trial {number}/3" for number in range(after + 1, 4)]  # earlier ones are not trained again
 
 
 @pytest.mark.parametrize(
     ("kept", "trained"),
     [
-        ("not JSON", 4),
-        ("{}", 4),
-        ('{"trials": [{"head": "lstm"}]}', 4),
-        (lambda trials: [trials[0], {**trials[1], "learning_rate": 0.5}], 3),
-        (lambda trials: [trials[0], {**trials[1], "dev_accuracy": None}], 3),
+        ("not JSON", 3),
+        ("{}", 3),
+        ('{"trials": [{"head": "max_pool"}]}', 3),
+        (lambda trials: [trials[0], {**trials[1], "learning_rate": 0.5}], 2),
+        (lambda trials: [trials[0], {**trials[1], "dev_accuracy": None}], 2),
     ],
 )
 def test_what_an_interrupted_search_has_kept_is_not_believed_where_it_is_not_what_is_drawn(
     tiny_run: Path,
+    whole: Path,
+    stopped_after_two: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     kept: Any,
     trained: int,
 ):
-    whole = tuned(tiny_run, tmp_path / "whole")
-    plain = tune.shutil.rmtree
-
-    def stop(path: Path) -> None:
-        if path.name == "trial-3":
-            raise KeyboardInterrupt
-        plain(path)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(tune.shutil, "rmtree", stop)
-        with pytest.raises(KeyboardInterrupt):
-            tuned(tiny_run, tmp_path / "run")
+    shutil.copytree(stopped_after_two, tmp_path / "run")
     path = tmp_path / "run/tune" / tune.TRIALS
     path.write_text(kept if isinstance(kept, str) else json.dumps({"trials": kept(trials_of(path.parent))}))
     capsys.readouterr()
