@@ -265,9 +265,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoder", default="minilm", metavar="NAME", help="minilm, a directory, or random:CONFIG.json"
     )
-    parser.add_argument("--chunk-size", type=int, default=200, metavar="TOKENS", help="[CLS] and [SEP] included")
     parser.add_argument(
-        "--overlap", type=int, default=0, metavar="TOKENS", help="tokens that neighbouring chunks share"
+        "--chunk-size",
+        type=int,
+        default=200,
+        metavar="TOKENS",
+        help="[CLS] and [SEP] included; after one epoch 100 gained 3.4 points on movie reviews and lost 0.3 on complaints, and 400 lost "
+        "6.0 and 3.6",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=int,
+        default=0,
+        metavar="TOKENS",
+        help="tokens that neighbouring chunks share; 50 gained 0.6 points on movie reviews and lost 2.2 on complaints",
     )
     parser.add_argument(
         "--max-chunks", type=int, metavar="N", help="keep a document's first N chunks (what that drops is counted)"
