@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,32 +140,7 @@ def finetune_encoder(
         HierdocError: the chunk stage is missing; an argument is out of range; weights of the encoder are missing.
         HierdocFailure: the loss became infinite.
     """
-    parameters = check_arguments(
-        pooling=pooling,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        layer_decay=layer_decay,
-        precision=precision,
-        freeze_embeddings=freeze_embeddings,
-        trainable_layers=trainable_layers,
-        adapter_size=adapter_size,
-        chunks_per_document=chunks_per_document,
-        class_weight=class_weight,
-        focal_gamma=focal_gamma,
-        label_smoothing=label_smoothing,
-        gradient_penalty=gradient_penalty,
-        r_drop=r_drop,
-        decay=decay,
-        warmup=warmup,
-        batch_size=batch_size,
-        gradient_accumulation=gradient_accumulation,
-        max_grad_norm=max_grad_norm,
-        joint=joint,
-        joint_head=joint_head,
-        chunks_at_once=chunks_at_once,
-        deterministic=deterministic,
-        seed=seed,
-    )
+    parameters = check_arguments(**training_arguments(locals()))
     if joint is not None:
         trained = TwoStages.read(joint, joint_head)
         trained.share_chunks(run)
@@ -227,6 +202,12 @@ def finetune_encoder(
     return stage.finish({"best_epoch": best_epoch, **reading, **about}, timings)
 
 
+def training_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of a function's arguments that are `finetune_encoder`'s and describe the training."""
+    names = inspect.signature(finetune_encoder).parameters.keys() - {"run", "overwrite"}
+    return {name: value for name, value in arguments.items() if name in names}
+
+
 def check_arguments(**arguments: Any) -> dict[str, Any]:
     """Return the stage's parameters, after checking what can be checked without the chunks and their encoder.
 
@@ -240,7 +221,7 @@ def check_arguments(**arguments: Any) -> dict[str, Any]:
 
     defaults = inspect.signature(finetune_encoder).bind_partial()
     defaults.apply_defaults()
-    of_training = {name: value for name, value in defaults.arguments.items() if name != "overwrite"}
+    of_training = training_arguments(defaults.arguments)
     if unknown := arguments.keys() - of_training:
         raise TypeError(f"finetune_encoder has no argument {min(unknown)!r}")
     given = {**of_training, **arguments}

@@ -77,32 +77,11 @@ def run_pipeline(
     Raises:
         HierdocError, HierdocFailure: as the stages.
     """
+    training = finetune.training_arguments(locals())
     check_head(head)
     check_answers(head, multi_label)
     resolve_engine(engine, precision)
-    training = {
-        "pooling": pooling,
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "layer_decay": layer_decay,
-        "precision": "auto" if precision == "int8" else precision,
-        "freeze_embeddings": freeze_embeddings,
-        "trainable_layers": trainable_layers,
-        "adapter_size": adapter_size,
-        "chunks_per_document": chunks_per_document,
-        "class_weight": class_weight,
-        "focal_gamma": focal_gamma,
-        "label_smoothing": label_smoothing,
-        "gradient_penalty": gradient_penalty,
-        "r_drop": r_drop,
-        "decay": decay,
-        "warmup": warmup,
-        "batch_size": batch_size,
-        "gradient_accumulation": gradient_accumulation,
-        "max_grad_norm": max_grad_norm,
-        "deterministic": deterministic,
-        "seed": seed,
-    }
+    training["precision"] = "auto" if precision == "int8" else precision
     finetune.check_arguments(**training)
     config = find_encoder(encoder).config
     check_trainable_layers(trainable_layers, config["num_hidden_layers"])
