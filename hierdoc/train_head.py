@@ -75,19 +75,9 @@ def train_sequence_head(
         HierdocError: a stage is missing or does not fit the others; there is no dev document; an argument is out of range.
         HierdocFailure: the loss became infinite.
     """
+    learned_by = {name: value for name, value in locals().items() if name in DEFAULTS}
     check_head(head)
     check_seed(seed)
-    learned_by = {
-        "inputs": inputs,
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "input_dropout": input_dropout,
-        "class_weight": class_weight,
-        "focal_gamma": focal_gamma,
-        "label_smoothing": label_smoothing,
-        "gradient_penalty": gradient_penalty,
-        "r_drop": r_drop,
-    }
     check_arguments(**learned_by)
     parents = stages_for_heads(run)
     chunk = parents["chunk"]

@@ -31,10 +31,7 @@ def train_lstm_head(
     overwrite: bool = False,
 ) -> FinishedStage:
     """Write RUN/heads/lstm: LSTM 100, dense 30 with ReLU, dense C; see `hierdoc.train_head.train_sequence_head`."""
-    return train_sequence_head(
-        run, "lstm", inputs, words, epochs, learning_rate, input_dropout, class_weight, focal_gamma, label_smoothing,
-        gradient_penalty, r_drop, deterministic, seed, overwrite,
-    )  # fmt: skip
+    return train_sequence_head(head="lstm", **locals())
 
 
 def build_parser() -> argparse.ArgumentParser:
