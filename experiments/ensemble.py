@@ -2,9 +2,9 @@
 
     python experiments/ensemble.py experiments/016-newsgroups --runs build/runs OUT.json [--together lstm,mean_pool,attention]
 
-Needs the run directories of a finished experiment. The test documents' probabilities of each arm's seeds are averaged; or, with
-`--together`, those of several arms, seed by seed. Beside their accuracy stands the mean accuracy of those
-averaged, and the difference, on the same documents, with its 95 % interval (bootstrap over documents).
+Needs the run directories of a finished experiment. The documents' probabilities of each arm's seeds are averaged; or, with
+`--together`, those of several arms, seed by seed. Beside their accuracy, on dev and on test, stands the mean accuracy of those
+averaged, and the difference on test, on the same documents, with its 95 % interval (bootstrap over documents).
 """
 
 from __future__ import annotations
@@ -25,12 +25,18 @@ from hierdoc.stages import files
 FACTS = ["doc_id", "label", "true_label"]
 
 
-def said(runs: Path, experiment: Experiment, dataset: Dataset, arm: Arm, seed: int) -> tuple[np.ndarray, pa.Table]:
-    """Return (the probabilities (B, C) of all folds' test documents; doc_id, label and true_label of these, by their own order)."""
+Said = tuple[np.ndarray, pa.Table]
+
+
+def said(runs: Path, experiment: Experiment, dataset: Dataset, arm: Arm, seed: int, of: str) -> Said:
+    """Return (the probabilities (B, C) of all folds' documents; doc_id, label and true_label of these, by their own order).
+
+    `of` is "" for test or "-dev".
+    """
     parts = []
     for split in dataset.splits:
         run = arm_directory(runs, experiment, dataset, arm, seed, split)
-        parts.append(pq.read_table(run / "evaluate" / answerer(arm) / "predictions.parquet"))
+        parts.append(pq.read_table(run / "evaluate" / (answerer(arm) + of) / "predictions.parquet"))
     names = [name for name in parts[0].column_names if name.startswith("probability:")]
     table = pa.concat_tables([part.select([*FACTS, *names]) for part in parts])
     probs = np.stack([table[name].to_numpy() for name in names], axis=1)
@@ -39,8 +45,8 @@ def said(runs: Path, experiment: Experiment, dataset: Dataset, arm: Arm, seed: i
     return probs, table
 
 
-def case(answers: Sequence[tuple[np.ndarray, pa.Table]]) -> dict[str, object]:
-    """Return how right the average of several answers is, and how right they are by themselves."""
+def rights(answers: Sequence[Said]) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether the average of several answers is right, bool (B,), and how often they are by themselves, float (B,)."""
     table = answers[0][1]
     if any(not other["doc_id"].equals(table["doc_id"]) for _, other in answers):
         raise SystemExit("the arms have not answered for the same documents")
@@ -48,13 +54,21 @@ def case(answers: Sequence[tuple[np.ndarray, pa.Table]]) -> dict[str, object]:
     hits = np.stack([other["label"].to_numpy() == truth for _, other in answers])
     labels = [name.removeprefix("probability:") for name in table.column_names if name not in FACTS]
     averaged = np.asarray(labels, object)[np.mean([probs for probs, _ in answers], axis=0).argmax(axis=1)] == truth
-    found = bootstrap_mean(averaged.astype(float) - hits.mean(axis=0))
+    return averaged, hits.mean(axis=0)
+
+
+def case(on_dev: Sequence[Said], on_test: Sequence[Said]) -> dict[str, object]:
+    """Return how right the average of several answers is, and how right they are by themselves."""
+    (averaged_dev, alone_dev), (averaged, alone) = rights(on_dev), rights(on_test)
+    found = bootstrap_mean(averaged.astype(float) - alone)
     return {
-        "averaged": len(answers),
-        "accuracy": round(float(averaged.mean()), 4),
-        "alone": round(float(hits.mean()), 4),
+        "averaged": len(on_test),
+        "on dev": round(float(averaged_dev.mean()), 4),
+        "alone on dev": round(float(alone_dev.mean()), 4),
+        "on test": round(float(averaged.mean()), 4),
+        "alone on test": round(float(alone.mean()), 4),
         "difference in points": f"{100 * found.estimate:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})",
-        "documents": len(truth),
+        "documents": len(averaged),
     }
 
 
@@ -71,7 +85,10 @@ def main() -> None:
     cases = {}
     for dataset in experiment.datasets:
         by_arm = {
-            arm.name: [said(arguments.runs, experiment, dataset, arm, seed) for seed in arm.seeds(dataset)]
+            arm.name: [
+                [said(arguments.runs, experiment, dataset, arm, seed, of) for of in ("-dev", "")]
+                for seed in arm.seeds(dataset)
+            ]
             for arm in experiment.arms
             if (not arm.reads_words_only and not together) or arm.name in together
         }
@@ -79,10 +96,10 @@ def main() -> None:
             raise SystemExit(f"there is no arm {min(unknown)!r}")
         for name, answers in by_arm.items():
             if len(answers) > 1 and not together:
-                cases[f"{dataset.name}, {name}, all seeds"] = case(answers)
+                cases[f"{dataset.name}, {name}, all seeds"] = case(*zip(*answers))
         for number, seed in enumerate(dataset.seeds if together else ()):
             chosen = [by_arm[name][min(number, len(by_arm[name]) - 1)] for name in together]
-            cases[f"{dataset.name}, {', '.join(together)}, seed {seed}"] = case(chosen)
+            cases[f"{dataset.name}, {', '.join(together)}, seed {seed}"] = case(*zip(*chosen))
     files.write_json(arguments.out, {"cases": cases})
     print(f"{arguments.out}: {len(cases)} cases")
 
