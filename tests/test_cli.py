@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hierdoc import __version__, cli
+from hierdoc import __version__, cli, finetune, run, train_lstm
 from hierdoc.cli import COMMANDS, main, make_parser, run_command
 from hierdoc.errors import HierdocError, HierdocFailure
 
@@ -227,3 +227,16 @@ def test_every_command_file_is_in_the_list_of_commands():
         path.stem for path in (ROOT / "hierdoc").glob("*.py") if "def build_parser" in path.read_text(encoding="utf-8")
     }
     assert doors == set(COMMANDS) == set(cli.COMMANDS)
+
+
+def test_train_lstm_passes_on_all_that_it_is_told(monkeypatch: pytest.MonkeyPatch):
+    told = {name: object() for name in inspect.signature(train_lstm.train_lstm_head).parameters}
+    monkeypatch.setattr(train_lstm, "train_sequence_head", lambda **arguments: arguments)
+    assert train_lstm.train_lstm_head(**told) == {"head": "lstm", **told}
+
+
+def test_run_takes_and_passes_on_all_of_finetune_but_joint_training():
+    of_run = {name: object() for name in inspect.signature(run.run_pipeline).parameters}
+    others = {"run", "overwrite", "joint", "joint_head", "chunks_at_once"}
+    wanted = inspect.signature(finetune.finetune_encoder).parameters.keys() - others
+    assert finetune.training_arguments(of_run) == {name: of_run[name] for name in wanted}
