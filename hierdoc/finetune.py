@@ -6,6 +6,7 @@ python -m hierdoc.finetune runs/complaints --epochs 3
 from __future__ import annotations
 
 import argparse
+import functools
 import inspect
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -173,32 +174,25 @@ def finetune_encoder(
     history = History(stage.path / "history.jsonl")
     labels, chunk_size = chunk.details["labels"], chunk.parameters["chunk_size"]
     objective = objective_of(has_label_lists(chunk))
+    checkpoints = Checkpoints(stage.path, stage.note_time)
     if joint is not None:
         from hierdoc.learning.joint import train_jointly
 
-        encoder, head_model, chunk_head = trained.load()
-        checkpoints = Checkpoints(stage.path, stage.note_time)
-        with deterministic_ops(deterministic):
-            head, best_epoch, timings = train_jointly(
-                encoder, head_model, chunk_head, train, dev, len(labels), chunk_size, parameters, history, checkpoints,
-                objective,
-            )  # fmt: skip
-        _save(stage, source, encoder, head, chunk)
-        about = _save_adapters(stage.path, encoder, parameters) if "adapter_size" in config else {}
-        return stage.finish({"best_epoch": best_epoch, **history.epochs[best_epoch - 1], **about}, timings)
-    encoder, num_loaded, num_expected = _load_encoder(source, config)
-    trace = TrainingTrace(
-        stage.path, run, "chunks", labels, len(train.doc_ids), num_loaded, num_expected, objective.multi_label
-    )
-    fit = fit_softmax if epochs == 0 else train_encoder
-    checkpoints = Checkpoints(stage.path, stage.note_time)
+        encoder, *heads = trained.load()
+        fit = functools.partial(train_jointly, encoder, *heads)
+    else:
+        encoder, num_loaded, num_expected = _load_encoder(source, config)
+        trace = TrainingTrace(
+            stage.path, run, "chunks", labels, len(train.doc_ids), num_loaded, num_expected, objective.multi_label
+        )
+        fit = functools.partial(fit_softmax if epochs == 0 else train_encoder, encoder, trace=trace)
     with deterministic_ops(deterministic):
         head, best_epoch, timings = fit(
-            encoder, train, dev, len(labels), chunk_size, parameters, history, checkpoints, trace, objective
+            train, dev, len(labels), chunk_size, parameters, history, checkpoints, objective=objective
         )
     _save(stage, source, encoder, head, chunk)
     reading = next(reading for reading in history.epochs if reading["epoch"] == best_epoch)
-    about = {} if adapter_size is None else _save_adapters(stage.path, encoder, parameters)
+    about = _save_adapters(stage.path, encoder, parameters) if "adapter_size" in config else {}
     return stage.finish({"best_epoch": best_epoch, **reading, **about}, timings)
 
 
