@@ -57,10 +57,31 @@ def training_seconds(part: Mapping[str, Any]) -> float:
 
 def answering_seconds(part: Mapping[str, Any]) -> float:
     """Return what answering test took on one part, without what evaluate measures beside a head."""
+    found = _answering(part)
+    return found["seconds"] - found.get("beside_seconds", 0)
+
+
+def cpu_seconds(part: Mapping[str, Any]) -> float | None:
+    """Return the processors' seconds of one part: training, encoding and answering test, without what evaluate measures beside.
+
+    None where a stage was made before they were counted, or own code says by itself what its training took.
+    """
+    found = _answering(part)
+    stages = [
+        timing for name, timing in part["timings"].items() if name in ("finetune", "embed") or name.startswith("heads/")
+    ]
+    counted = [timing.get("cpu_seconds") for timing in [*stages, found]]
+    if None in counted or "training_seconds" in found:
+        return None
+    return sum(counted) - found.get("beside_seconds", 0)
+
+
+def _answering(part: Mapping[str, Any]) -> Mapping[str, float]:
+    """Return the timings of test's evaluation."""
     (found,) = [
         timing for name, timing in part["timings"].items() if name.startswith("evaluate/") and not name.endswith("-dev")
     ]
-    return found["seconds"] - found.get("beside_seconds", 0)
+    return found
 
 
 def predictions_of_part(chunk: FinishedStage, evaluate: FinishedStage, part: int) -> pa.Table:

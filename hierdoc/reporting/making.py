@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from hierdoc.comparison.parts import answering_seconds, training_seconds
+from hierdoc.comparison.parts import answering_seconds, cpu_seconds, training_seconds
 from hierdoc.comparison.summary import DatasetSummary
 from hierdoc.reporting import figures
 from hierdoc.reporting.sections import Section, Table, mean_cell
@@ -61,6 +61,7 @@ def costs(summary: DatasetSummary) -> Section:
             if "cpu_seconds" in timing
         ]
         answering = [answering_seconds(part) for part in parts]
+        working = [cpu_seconds(part) for part in parts]
         peak = max(timing["peak_memory_mib"] for part in parts for timing in part["timings"].values())
         rates = [part["timings"].get("finetune", {}).get("train_chunks_per_second") for part in parts]
         speeds = [timing.get("chunks_per_second") for timing in encode]
@@ -72,12 +73,13 @@ def costs(summary: DatasetSummary) -> Section:
                 mean_cell([speed for speed in speeds if speed], 1),
                 mean_cell(per_1000, 0),
                 mean_cell(answering, 1),
+                mean_cell([seconds / 60 for seconds in working if seconds is not None], 1),
                 f"{peak / 1024:.1f}",
             ]
         )
     header = [
         "arm", "training, minutes", "fine-tuning, chunks/s", "encoding, chunks/s", "encoding, CPU-seconds per 1,000 documents",
-        "fitting and answering, seconds", "peak memory, GiB",
+        "fitting and answering, seconds", "training, encoding and answering, CPU-minutes", "peak memory, GiB",
     ]  # fmt: skip
     notes = [
         f"Means over splits and seeds, wall time on {' and '.join(_machines(summary))}, which may have had other work"

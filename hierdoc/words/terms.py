@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-
 WORDS_ONLY = r"(?u)\b\w\w+\b"  # scikit-learn's: two letters, digits or _ and more
 UNSPACED = (
     "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # kana and Han characters, between which no spaces stand

@@ -10,7 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from hierdoc import chunk_documents, evaluate_head
-from hierdoc.comparison.parts import answering_seconds, coverage, part_facts, predictions_of_part, training_seconds
+from hierdoc.comparison.parts import (
+    answering_seconds,
+    coverage,
+    cpu_seconds,
+    part_facts,
+    predictions_of_part,
+    training_seconds,
+)
 from hierdoc.comparison.results import metrics_of
 from hierdoc.stages.finished import read_stage
 from hierdoc.stages.store import FinishedStage
@@ -96,3 +103,18 @@ def test_own_codes_training_is_what_it_says():
     assert training_seconds({"timings": timings}) == 5 and answering_seconds({"timings": timings}) == 2
     timings["evaluate/own"]["training_seconds"] = 903.0
     assert training_seconds({"timings": timings}) == 903
+
+
+def test_a_parts_cpu_seconds_are_those_of_training_encoding_and_answering():
+    timings = {
+        "chunk": {"cpu_seconds": 1000.0},
+        "finetune": {"cpu_seconds": 100.0},
+        "embed": {"cpu_seconds": 20.0},
+        "heads/lstm": {"cpu_seconds": 3.0},
+        "evaluate/lstm": {"cpu_seconds": 9.0, "beside_seconds": 7.0},
+        "evaluate/lstm-dev": {"cpu_seconds": 1000.0},
+    }
+    assert cpu_seconds({"timings": timings}) == 125
+    del timings["embed"]["cpu_seconds"]
+    assert cpu_seconds({"timings": timings}) is None
+    assert cpu_seconds({"timings": {"evaluate/own": {"cpu_seconds": 1.0, "training_seconds": 900.0}}}) is None

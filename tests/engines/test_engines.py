@@ -19,8 +19,8 @@ from hierdoc import HierdocError, engines
 from hierdoc.encoders.bert import BertEncoder
 from hierdoc.encoders.pretrained import find_encoder
 from hierdoc.engines import ENGINES, precision, resolve_engine, why
-from hierdoc.engines.precision import cpu_has_bfloat16
 from hierdoc.engines.encoding import Engine, encode_chunks
+from hierdoc.engines.precision import cpu_has_bfloat16
 from hierdoc.engines.tensorflow import build_engine
 from hierdoc.engines.token_batches import any_shape, few_shapes, pad_tokens
 

@@ -137,6 +137,7 @@ def test_length_classes_coverage_mistakes_and_costs_are_by_hand(tmp_path: Path):
     assert costs["encoding, CPU-seconds per 1,000 documents"] == "2000"  # 26 s for 13 documents
     # 540 s and 60 s; of the 10 s of test's evaluation 7 were for what stands beside
     assert costs["training, minutes"] == "10.0" and costs["fitting and answering, seconds"] == "3.0"
+    assert costs["training, encoding and answering, CPU-minutes"] == "16.5"  # 900 s, 61 s, 26 s and 3 s
 
 
 def test_code_that_no_commit_holds_is_marked(tmp_path: Path):
