@@ -140,6 +140,17 @@ def test_ci_and_the_readme_use_the_two_commands():
     assert readme.index("make demo") < readme.index("make test") < 1000
 
 
+def test_the_experiments_index_links_every_folder_by_its_readme_where_it_has_one():
+    index = (ROOT / "experiments/README.md").read_text()
+    for folder in sorted(
+        path for path in (ROOT / "experiments").iterdir() if path.is_dir() and path.name != "__pycache__"
+    ):
+        page = "README.md" if (folder / "README.md").exists() else "config.yaml"
+        assert f"[{folder.name}]({folder.name}/{page})" in index
+    for target in re.findall(r"\]\(([^)]+)\)", index):
+        assert (ROOT / "experiments" / target).exists(), target
+
+
 def test_importing_the_package_imports_neither_tensorflow_nor_reports_on_use():
     code = (
         "import os, sys, hierdoc\n"
