@@ -17,7 +17,7 @@ class Regularisation:
 
     Attributes:
         gradient_penalty: this share of half the squared norm of the loss's gradient with respect to `shift` (Miyato et al. 2017,
-            Adversarial Training Methods, of which it is the first-order term).
+            Adversarial Training Methods, of which it is the first-order term); with `r_drop`, of the first pass' loss.
         shift_of: a batch's inputs to zeros that `forward` adds to its embeddings, as its argument `shift`.
         r_drop: half this share of the `disagreement` of two passes with different dropout, and the loss is the mean of both
             (Liang et al. 2021, R-Drop, whose loss is their sum and twice that).
@@ -46,12 +46,13 @@ class Regularisation:
                 of_shift.watch(shift)
                 logits = forward(*inputs, dropout_seed=dropout_seed, shift=shift)
                 loss = loss_of(logits, label_ids, weights)
-            loss += self.gradient_penalty / 2 * tf.reduce_sum(tf.square(of_shift.gradient(loss, shift)))
+            added = self.gradient_penalty / 2 * tf.reduce_sum(tf.square(of_shift.gradient(loss, shift)))
         else:
             logits = forward(*inputs, dropout_seed=dropout_seed)
             loss = loss_of(logits, label_ids, weights)
-        if not self.r_drop:
-            return loss
-        again = forward(*inputs, dropout_seed=dropout_seed + tf.constant([0, SECOND_PASS], tf.int64))
-        apart = self.disagreement(logits, again, weights)
-        return (loss + loss_of(again, label_ids, weights)) / 2 + self.r_drop / 2 * apart
+            added = 0.0
+        if self.r_drop:
+            again = forward(*inputs, dropout_seed=dropout_seed + tf.constant([0, SECOND_PASS], tf.int64))
+            loss = (loss + loss_of(again, label_ids, weights)) / 2
+            added += self.r_drop / 2 * self.disagreement(logits, again, weights)
+        return loss + added

@@ -108,6 +108,26 @@ def test_a_step_is_one_on_two_passes_with_different_dropout_and_their_disagreeme
     np.testing.assert_allclose(gradient, slopes(lambda weights: agreed(weights, 2.0, second)), rtol=0, atol=2e-5)
 
 
+def test_the_gradients_penalty_is_whole_beside_a_second_pass():
+    tf = compat.load_tensorflow()
+    kernel, second = tf.Variable(W), X + 0.5
+    seeds = []
+
+    def forward(x: Any, dropout_seed: Any, shift: Any = 0.0) -> Any:
+        seeds.append(dropout_seed)
+        return tf.matmul(x + 0.5 if len(seeds) == 2 else x + shift, kernel)
+
+    def apart(one: Any, other: Any, weights: Any) -> Any:
+        return disagreement(ONE_LABEL, one, other, weights)
+
+    def by_hand(weights: np.ndarray) -> float:
+        return agreed(weights, 2.0, second) + penalised(weights, 3.0) - penalised(weights, 0.0)
+
+    loss, gradient = one_step(Regularisation(3.0, tf.zeros_like, 2.0, apart), forward, kernel)
+    assert loss == pytest.approx(by_hand(W.astype(float)), rel=1e-5)
+    np.testing.assert_allclose(gradient, slopes(by_hand), rtol=0, atol=2e-5)
+
+
 def test_the_second_pass_has_dropout_of_its_own():
     tf = compat.load_tensorflow()
     seen = []
