@@ -142,21 +142,21 @@ def finetune_encoder(
         HierdocFailure: the loss became infinite.
     """
     parameters = check_arguments(**training_arguments(locals()))
-    if joint is not None:
-        trained = TwoStages.read(joint, joint_head)
-        trained.share_chunks(run)
-        parameters |= {"joint": trained.head.fingerprint, "joint_head": trained.name}
-    chunk = read_stage(run, "chunk")
+    trained = None if joint is None else TwoStages.read(joint, joint_head)
+    chunk = read_stage(run if trained is None else trained.run, "chunk")
     source = _find_encoder_of(chunk)
-    train, dev = _read_train_and_dev(chunk)
-    check_trainable_layers(trainable_layers, source.config["num_hidden_layers"])
-    config = dict(source.config)
-    config |= {} if pooling == "cls" else {"pooling": pooling}
-    config |= {} if adapter_size is None else {"adapter_size": adapter_size}
-    if joint is not None:
+    if trained is None:
+        config = dict(source.config)
+        config |= {} if pooling == "cls" else {"pooling": pooling}
+        config |= {} if adapter_size is None else {"adapter_size": adapter_size}
+    else:
         config = trained.config
-        parameters["pooling"] = pooling_of(config)
+        parameters |= {"joint": trained.head.fingerprint, "joint_head": trained.name, "pooling": pooling_of(config)}
+    check_trainable_layers(trainable_layers, config["num_hidden_layers"])
     check_pooling(config, trainable_layers)
+    if trained is not None:
+        chunk = trained.share_chunks(run)
+    train, dev = _read_train_and_dev(chunk)
     if learning_rate is None:
         parameters["learning_rate"] = 2e-5 if source.config["hidden_size"] >= WIDE_ENCODER else 5e-5
     stage = store.begin(run, "finetune", parameters, {"chunk": chunk}, overwrite, EARLIER)
@@ -175,7 +175,7 @@ def finetune_encoder(
     labels, chunk_size = chunk.details["labels"], chunk.parameters["chunk_size"]
     objective = objective_of(has_label_lists(chunk))
     checkpoints = Checkpoints(stage.path, stage.note_time)
-    if joint is not None:
+    if trained is not None:
         from hierdoc.learning.joint import train_jointly
 
         encoder, *heads = trained.load()
@@ -314,9 +314,10 @@ def _save_adapters(folder: Path, encoder: Any, parameters: dict[str, Any]) -> di
     """Write what an encoder with adapters has beside its pretrained weights; return how large that is."""
     from hierdoc.stages.weights import save_weights
 
-    trained = {
-        id(variable) for variable in encoder.trainable(parameters["freeze_embeddings"], parameters["trainable_layers"])
-    }
+    frozen = (parameters["freeze_embeddings"], parameters["trainable_layers"])
+    if parameters["joint"] is not None:  # what this training leaves alone, the one before it may have changed
+        frozen = ()
+    trained = {id(variable) for variable in encoder.trainable(*frozen)}
     arrays = encoder.arrays()
     is_new = {name: id(variable) in trained or ".adapter_" in name for name, variable in encoder.variables.items()}
     delta = {name: arrays[name] for name in arrays if is_new[name]}

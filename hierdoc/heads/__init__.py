@@ -56,8 +56,11 @@ def check_answers(head: str, multi_label: bool) -> None:
         raise HierdocError("`head` mean_probs gives each document one class, and these have any number of labels")
 
 
-def find_head(run: str | PathLike[str], head: str | None = None) -> str:
+def find_head(run: str | PathLike[str], head: str | None = None, argument: str = "head") -> str:
     """Return the name of a run's trained head: the one that is asked for, or else the one there is (or `DEFAULT_HEAD`).
+
+    Args:
+        argument: what the caller's own argument for `head` is called, to be named when it is needed.
 
     Raises:
         HierdocError: there is no head of that name; or none was named, and `run` has several.
@@ -70,5 +73,5 @@ def find_head(run: str | PathLike[str], head: str | None = None) -> str:
     ]
     trained = [name for name in begun if is_finished(run, f"heads/{name}")] or begun
     if len(trained) > 1:
-        raise HierdocError(f"{Path(run) / 'heads'}: has {', '.join(trained)}; say by `head` which one")
+        raise HierdocError(f"{Path(run) / 'heads'}: has {', '.join(trained)}; say by `{argument}` which one")
     return trained[0] if trained else DEFAULT_HEAD

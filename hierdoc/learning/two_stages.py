@@ -43,7 +43,7 @@ class TwoStages:
         from hierdoc.heads import find_head
         from hierdoc.heads.document_probs import load_head_config
 
-        name = find_head(run, head)
+        name = find_head(run, head, "joint_head")
         finetune, trained = read_stage(run, "finetune"), read_stage(run, f"heads/{name}")
         of_head = load_head_config(trained.path)
         if of_head["encoder_fingerprint"] != finetune.fingerprint:
@@ -60,8 +60,8 @@ class TwoStages:
         config = load_config(finetune.path)["encoder"]
         return cls(Path(run), name, finetune, trained, {key: config[key] for key in config if key != "name"})
 
-    def share_chunks(self, run: str | PathLike[str]) -> None:
-        """Copy the chunk stage into another run that has none.
+    def share_chunks(self, run: str | PathLike[str]) -> FinishedStage:
+        """Copy the chunk stage into another run that has none; return it as it is there.
 
         Raises:
             HierdocError: the other run has other chunks, or is this one.
@@ -72,8 +72,10 @@ class TwoStages:
         if not is_finished(run, "chunk"):
             say(f"{run}: its chunks are those of {self.run}")
             store.copy(chunk, run)
-        if read_stage(run, "chunk").fingerprint != chunk.fingerprint:
+        shared = read_stage(run, "chunk")
+        if shared.fingerprint != chunk.fingerprint:
             raise HierdocError(f"{run}: was cut otherwise than {self.run}, and `joint` goes on from that")
+        return shared
 
     def load(self) -> tuple[Any, Any, dict[str, np.ndarray]]:
         """Return the encoder, the head's model, and the chunk head's arrays."""
