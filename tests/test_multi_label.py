@@ -210,12 +210,38 @@ def test_labels_that_are_not_as_declared_are_told_with_their_row(
     assert f"{path}: row 2: column 'label' " in error and said in error and not (tmp_path / "run").exists()
 
 
+def test_a_list_of_one_label_is_that_label(tmp_path: Path, tiny_encoder: str):
+    lines = [{"id": row["id"], "text": row["text"], "label": [row["id"][0]]} for row in rows()]
+    path = tmp_path / "data.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    stage = chunk.chunk_documents(path, tmp_path / "run", id_column="id", encoder=tiny_encoder, chunk_size=10)
+    assert stage.details["labels"] == sorted({row["id"][0] for row in rows()})
+
+
+@pytest.mark.parametrize(
+    ("separator", "cell", "said"),
+    [
+        (";", "cats|dogs", "no document has more than one label; is another sign than --label-separator says"),
+        ("|", "cats| dogs", "1 labels begin or end with a blank, and are others than without it: ' dogs'"),
+    ],
+)
+def test_a_separator_that_seems_wrong_is_warned_of(
+    separator: str, cell: str, said: str, tmp_path: Path, tiny_encoder: str, capsys
+):
+    given = [{**row, "label": cell if number % 2 else ""} for number, row in enumerate(rows())]
+    given[0]["label"] = "fish"
+    data = write_csv(tmp_path / "data.csv", given)
+    flags = [*FLAGS, "--label-separator", separator, "--encoder", tiny_encoder]
+    assert chunk.main([str(data), str(tmp_path / "run"), *flags]) == 0
+    assert f"warning: {said}" in capsys.readouterr().err
+
+
 def test_lists_of_one_label_each_are_not_any_number_of_labels(tmp_path: Path, tiny_encoder: str, capsys):
     data = write_csv(
         tmp_path / "one.csv", [{**row, "label": "cats" if row["split"] == "train" else "dogs"} for row in rows()]
     )
     assert chunk.main([str(data), str(tmp_path / "run"), *FLAGS, "--encoder", tiny_encoder]) == 2
-    assert "the 56 lists of labels hold one label each; leave --multi-label out" in capsys.readouterr().err
+    assert "the 56 documents have one label each; leave --multi-label out, or is another sign" in capsys.readouterr().err
     flags = [flag for flag in FLAGS if flag != "--multi-label"]
     assert (
         chunk.main([str(data), str(tmp_path / "run"), *flags, "--encoder", tiny_encoder, "--label-separator", ";"]) == 2

@@ -36,11 +36,15 @@ def label_reader(separator: str | None) -> Callable[[Any, str, str], Label]:
 
 
 def _required_label(value: Any, column: str, place: str) -> str:
+    """Return one label, of a cell or of a list that holds that alone."""
     if isinstance(value, (list, tuple)) or getattr(value, "shape", ()) != ():
-        raise HierdocError(
-            f"{place}: column {column!r} must hold one label, but holds the list {_as_list(value)!r} instead; "
-            "--multi-label reads lists"
-        )
+        labels = _as_list(value)
+        if labels is None or len(labels) != 1:
+            raise HierdocError(
+                f"{place}: column {column!r} must hold one label, but holds the list {labels!r} instead; "
+                "--multi-label reads lists"
+            )
+        (value,) = labels
     return required(value, column, place)
 
 

@@ -124,6 +124,8 @@ def check_labels(labels: Sequence[Label], splits: Sequence[str]) -> dict[str, An
         what = "labels of documents are some" if about else "documents are of classes"
         counted = "missed" if about else "wrong"
         warn(f"{sum(unseen.values())} {what} that train never saw, and count as {counted}: {_named(unseen)}")
+    if blank := [label for label in count_labels(labels) if label != label.strip()]:
+        warn(f"{len(blank)} labels begin or end with a blank, and are others than without it: {_named(sorted(blank))}")
     dev = [label_set(label) for label, split in zip(labels, splits, strict=True) if split == "dev"]
     if dev and (names := {name for label in dev for name in label}) <= set(unseen):
         warn(f"{_only_unseen(len(dev))}: {_named(sorted(names)) or 'they have no label'}")
@@ -133,8 +135,13 @@ def check_labels(labels: Sequence[Label], splits: Sequence[str]) -> dict[str, An
 def _check_label_sets(labels: Sequence[tuple[str, ...]]) -> dict[str, Any]:
     """Return what is counted of lists of labels, after saying how many are empty."""
     sizes = [len(label) for label in labels]
+    is_separator_right = "is another sign than --label-separator says between labels?"
     if set(sizes) == {1}:
-        raise HierdocError(f"the {len(labels)} lists of labels hold one label each; leave --multi-label out")
+        raise HierdocError(
+            f"the {len(labels)} documents have one label each; leave --multi-label out, or {is_separator_right}"
+        )
+    if max(sizes) == 1:
+        warn(f"no document has more than one label; {is_separator_right}")
     if without := sizes.count(0):
         say(f"{without} of {len(labels)} documents have no label, which is what is learned of them")
     return {"num_without_label": without, "mean_labels": round(sum(sizes) / len(sizes), 4)}

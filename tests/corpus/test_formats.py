@@ -213,7 +213,7 @@ GOOD = '{"id": 1, "text": "a", "label": "x"}'
         ('{"id": 2, "text": "a"}', "row 2: column 'label' is missing; the columns are 'id', 'text'"),
         ('{"id": 2, "text": "a", "label": null}', "row 2: column 'label' is null"),
         ('{"id": 2, "text": 5, "label": "x"}', "row 2: column 'text' must hold text, but holds int instead"),
-        ('{"id": 2, "text": "a", "label": ["x"]}', "row 2: column 'label' must hold one label, but holds the list ['x'] instead; --multi-label reads lists"),
+        ('{"id": 2, "text": "a", "label": ["x", "y"]}', "row 2: column 'label' must hold one label, but holds the list ['x', 'y'] instead; --multi-label reads lists"),
         ('{"id": 1, "text": "a", "label": "x"}', "row 2: id '1' stands twice, first in {path}: row 1"),
         ('{"id": 2, "text": "a", "label": "x", "text": "b"}', "row 2 (line 3) is not JSON: key 'text' stands twice"),
         ('{"id": 2, "text": "a", "label": NaN}', "row 2 (line 3) is not JSON: NaN is no JSON value"),

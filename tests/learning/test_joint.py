@@ -229,7 +229,7 @@ def test_a_run_whose_documents_were_cut_again_is_no_start(two_stages: Path, tiny
 
 def test_what_is_refused_copies_no_chunks(two_stages: Path, tmp_path: Path, capsys):
     assert finetune.main([str(tmp_path / "new"), "--joint", str(two_stages), "--trainable-layers", "9"]) == 2
-    assert "`trainable_layers` must be between 0 and 2, but is 9 instead" in capsys.readouterr().err
+    assert "`trainable_layers` must be between 0 and 2, the encoder's layers, but is 9 instead" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 
@@ -238,7 +238,7 @@ def test_of_several_heads_the_flag_is_named_that_says_which(two_stages: Path, tm
     shutil.copytree(two_stages, other)
     train_sequence_head(other, "attention", epochs=1)
     assert finetune.main([str(tmp_path / "new"), "--joint", str(other)]) == 2
-    assert "heads: has attention, mean_pool; say by --joint-head which one" in capsys.readouterr().err
+    assert "heads: has attention, mean_pool; say by `joint_head` which one" in capsys.readouterr().err
 
 
 def test_chunks_are_copied_whole_or_not_at_all(two_stages: Path, tmp_path: Path, capsys, monkeypatch):
