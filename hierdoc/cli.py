@@ -15,7 +15,7 @@ from hierdoc.progress import say
 COMMANDS = {
     "chunk": "cut documents into chunks of token ids",
     "finetune": "fine-tune the encoder on the chunks",
-    "embed": "turn every chunk into its [CLS] vector",
+    "embed": "turn every chunk into its vector ([CLS])",
     "train_lstm": "train the LSTM that reads a document's vectors",
     "train_head": "train another head on them",
     "tune": "search for the head that dev likes best",
@@ -104,7 +104,11 @@ def add_losses(parser: argparse.ArgumentParser) -> None:
         "--focal-gamma", type=float, default=0.0, metavar="GAMMA", help="count less what is answered well already"
     )
     parser.add_argument(
-        "--label-smoothing", type=float, default=0.0, metavar="SHARE", help="of a label that all classes share"
+        "--label-smoothing",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="of a label that is spread over all classes; of many labels, over yes and no",
     )
     parser.add_argument(
         "--gradient-penalty", type=float, default=0.0, metavar="SHARE",

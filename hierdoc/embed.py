@@ -239,7 +239,7 @@ def _load_int8(
         "num_calibration_chunks": len(rows),
     }
     said = (
-        f"int8 names the class of {found.accuracy:.4f} of dev's chunks, float32 of {found.float32_accuracy:.4f}, "
+        f"int8 answers right for {found.accuracy:.4f} of dev's chunks, float32 for {found.float32_accuracy:.4f}, "
         f"and {found.disagreement:.2%} are called otherwise"
     )
     if found.is_good:

@@ -396,7 +396,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--adapter-size",
         type=int,
         metavar="N",
-        help="train adapters of N numbers in each layer and leave the rest as it was pretrained",
+        help="train adapters of N numbers in each layer, layer normalisations and a pooler, and leave the rest as it was pretrained",
     )
     parser.add_argument(
         "--chunks-per-document",

@@ -194,7 +194,7 @@ def _tune_thresholds(folder: Path, chunk: FinishedStage, parents: dict[str, Fini
     head_probs, config = load_document_probs(folder)
     probs = head_probs(read_split(chunk, parents["embed"], "dev").documents, dev.texts)
     thresholds = tune_thresholds(probs, dev.label_ids)
-    save_thresholds(folder, config["labels"], thresholds, parents["finetune"].fingerprint)
+    save_thresholds(folder, config, thresholds)
     return {"tuned_dev_micro_f1": Truth(dev.label_ids, dev.labels, config["labels"]).judge(probs >= thresholds)}
 
 

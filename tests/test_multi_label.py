@@ -241,7 +241,9 @@ def test_lists_of_one_label_each_are_not_any_number_of_labels(tmp_path: Path, ti
         tmp_path / "one.csv", [{**row, "label": "cats" if row["split"] == "train" else "dogs"} for row in rows()]
     )
     assert chunk.main([str(data), str(tmp_path / "run"), *FLAGS, "--encoder", tiny_encoder]) == 2
-    assert "the 56 documents have one label each; leave --multi-label out, or is another sign" in capsys.readouterr().err
+    assert (
+        "the 56 documents have one label each; leave --multi-label out, or is another sign" in capsys.readouterr().err
+    )
     flags = [flag for flag in FLAGS if flag != "--multi-label"]
     assert (
         chunk.main([str(data), str(tmp_path / "run"), *flags, "--encoder", tiny_encoder, "--label-separator", ";"]) == 2

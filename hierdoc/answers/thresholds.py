@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from hierdoc.errors import HierdocError
 from hierdoc.stages.files import read_object, write_json
 
 FILE = "thresholds.json"
+OWNERS = {"encoder_fingerprint": "run", "head": "head"}  # of a head's config: whose thresholds they are
 FEW = 10  # documents of dev with a label; with fewer, a threshold of its own would be tuned on luck
 
 
@@ -46,18 +48,20 @@ def tune_thresholds(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.where(truth.sum(axis=0) >= FEW, own, common)
 
 
-def save_thresholds(folder: Path, labels: Sequence[str], thresholds: np.ndarray, encoder_fingerprint: str) -> None:
-    """Write the thresholds of a trained head into its folder."""
-    found = dict(zip(labels, thresholds.tolist(), strict=True))
-    write_json(folder / FILE, {"thresholds": found, "encoder_fingerprint": encoder_fingerprint})
+def save_thresholds(folder: Path, config: Mapping[str, Any], thresholds: np.ndarray) -> None:
+    """Write the thresholds, float64 (C,), of a trained head with this config into its folder."""
+    found = dict(zip(config["labels"], thresholds.tolist(), strict=True))
+    write_json(folder / FILE, {"thresholds": found, **{key: config[key] for key in OWNERS}})
 
 
-def load_thresholds(path: str | PathLike[str], labels: Sequence[str], encoder_fingerprint: str) -> np.ndarray:
-    """Return the thresholds in a file, float64 (C,), in the order of `labels`.
+def load_thresholds(path: str | PathLike[str], config: Mapping[str, Any]) -> np.ndarray:
+    """Return the thresholds in a file for a head with this config, float64 (C,), in the order of its labels.
 
     Raises:
-        HierdocError: it is no such file; it is of other labels, or says that it is of another encoder; a threshold is no number from 0 to 1.
+        HierdocError: it is no such file; it is of other labels, or says that it is of another encoder or head; a threshold is no
+            number from 0 to 1.
     """
+    labels = config["labels"]
     path = Path(path)
     if not path.is_file():
         raise HierdocError(f"{path}: no such file of thresholds")
@@ -65,8 +69,9 @@ def load_thresholds(path: str | PathLike[str], labels: Sequence[str], encoder_fi
     found = content.get("thresholds")
     if not isinstance(found, dict):
         raise HierdocError(f'{path}: must hold {{"thresholds": {{label: number}}}}, but does not')
-    if content.get("encoder_fingerprint", encoder_fingerprint) != encoder_fingerprint:
-        raise HierdocError(f"{path}: holds the thresholds of another run")
+    for key, what in OWNERS.items():
+        if content.get(key, config[key]) != config[key]:
+            raise HierdocError(f"{path}: holds the thresholds of another {what}")
     if unknown := [label for label in found if label not in set(labels)]:
         raise HierdocError(
             f"{path}: holds a threshold for {unknown[0]!r}, which is none of the run's {len(labels)} labels"

@@ -133,7 +133,7 @@ def answers_of(
             raise HierdocError(f"{thresholds}: {folder} names the most probable class, and needs no thresholds")
         return objective.answers
     path = folder / FILE if thresholds is None else Path(thresholds)
-    found = load_thresholds(path, config["labels"], config["encoder_fingerprint"])
+    found = load_thresholds(path, config)
     return lambda probs: objective.answers(probs, found)
 
 

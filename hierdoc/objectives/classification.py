@@ -76,13 +76,14 @@ def class_weights(label_ids: np.ndarray, num_classes: int, balanced: bool) -> np
     """Return float32 (C,): ones, or N / (C x count of the class), as scikit-learn's "balanced".
 
     A class of which there is no row has weight 0. Of rows with any number of labels, bool (N, C), balanced is the number of
-    rows without a label by that of rows with it, so that both weigh as much.
+    rows without a label by that of rows with it, so that both weigh as much, or 1 where every row has it.
     """
     if not balanced:
         return np.ones(num_classes, np.float32)
     if label_ids.ndim == 2:
         positive = label_ids.sum(axis=0)
-        return ((len(label_ids) - positive) / np.maximum(positive, 1)).astype(np.float32)
+        negative = len(label_ids) - positive
+        return np.where(negative > 0, negative / np.maximum(positive, 1), 1).astype(np.float32)
     counts = np.bincount(label_ids, minlength=num_classes)
     return np.where(counts > 0, len(label_ids) / (num_classes * np.maximum(counts, 1)), 0).astype(np.float32)
 

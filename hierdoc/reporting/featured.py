@@ -56,10 +56,11 @@ def coverage(summary: DatasetSummary) -> Section:
     result = summary.featured.results[0]
     by_class = result.facts["parts"][0]["coverage"]
     rows = [[label, *_covered(counts)] for label, counts in by_class.items()]
-    total = {
-        key: sum(counts[key] for counts in by_class.values()) for key in ("documents", "tokens", "kept", "unknown")
-    }
-    rows.append(["all", *_covered(total)])
+    if not summary.has_label_lists:
+        total = {
+            key: sum(counts[key] for counts in by_class.values()) for key in ("documents", "tokens", "kept", "unknown")
+        }
+        rows.append(["all", *_covered(total)])
     paragraph = (
         f"Of all documents of {summary.name}, whatever their split, as they are cut for {summary.featured.name}."
     )
@@ -68,6 +69,8 @@ def coverage(summary: DatasetSummary) -> Section:
             f"Of all documents of {summary.name}, whatever their split, as they are cut into chunks; {summary.featured.name} "
             "reads the whole texts."
         )
+    if summary.has_label_lists:
+        paragraph += " A document counts for each of its labels; those without one are in no row."
     header = ["class", "documents", "tokens", "kept", "capped", "unknown"]
     return Section(f"{summary.name}: coverage", 3, paragraphs=[paragraph], tables=[Table(header, rows)])
 

@@ -45,9 +45,12 @@ def test_a_rare_label_gets_the_threshold_that_is_best_for_all_together():
     assert len(set(found.tolist())) == 3
 
 
+CONFIG = {"labels": ["a", "b"], "encoder_fingerprint": "f" * 64, "head": "lstm", "words": False}
+
+
 def test_thresholds_come_back_in_the_order_that_is_asked_for(tmp_path: Path):
-    save_thresholds(tmp_path, ["b", "a"], np.array([0.25, 0.75]), "f" * 64)
-    assert load_thresholds(tmp_path / "thresholds.json", ["a", "b"], "f" * 64).tolist() == [0.75, 0.25]
+    save_thresholds(tmp_path, {**CONFIG, "labels": ["b", "a"]}, np.array([0.25, 0.75]))
+    assert load_thresholds(tmp_path / "thresholds.json", CONFIG).tolist() == [0.75, 0.25]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +58,7 @@ def test_thresholds_come_back_in_the_order_that_is_asked_for(tmp_path: Path):
     [
         ({"a": 0.5}, 'must hold {"thresholds": {label: number}}'),
         ({"thresholds": {"a": 0.5, "b": 0.5}, "encoder_fingerprint": "0" * 64}, "holds the thresholds of another run"),
+        ({"thresholds": {"a": 0.5, "b": 0.5}, "head": "max_pool"}, "holds the thresholds of another head"),
         ({"thresholds": {"a": 0.5, "b": 0.5, "c": 0.5}}, "a threshold for 'c', which is none of the run's 2 labels"),
         ({"thresholds": {"a": 0.5}}, "the threshold of 'b' must be a number from 0 to 1, but is None"),
         ({"thresholds": {"a": 0.5, "b": "high"}}, "the threshold of 'b' must be a number from 0 to 1, but is 'high'"),
@@ -66,11 +70,11 @@ def test_thresholds_that_are_not_of_the_run_are_refused(content: dict, said: str
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(content))
     with pytest.raises(HierdocError) as error:
-        load_thresholds(path, ["a", "b"], "f" * 64)
+        load_thresholds(path, CONFIG)
     assert said in str(error.value) and str(path) in str(error.value)
 
 
 def test_a_persons_own_file_needs_no_fingerprint(tmp_path: Path):
     path = tmp_path / "mine.json"
     path.write_text(json.dumps({"thresholds": {"a": 0, "b": 1}}))
-    assert load_thresholds(path, ["a", "b"], "f" * 64).tolist() == [0, 1]
+    assert load_thresholds(path, CONFIG).tolist() == [0, 1]

@@ -229,7 +229,9 @@ def test_a_run_whose_documents_were_cut_again_is_no_start(two_stages: Path, tiny
 
 def test_what_is_refused_copies_no_chunks(two_stages: Path, tmp_path: Path, capsys):
     assert finetune.main([str(tmp_path / "new"), "--joint", str(two_stages), "--trainable-layers", "9"]) == 2
-    assert "`trainable_layers` must be between 0 and 2, the encoder's layers, but is 9 instead" in capsys.readouterr().err
+    assert (
+        "`trainable_layers` must be between 0 and 2, the encoder's layers, but is 9 instead" in capsys.readouterr().err
+    )
     assert not (tmp_path / "new").exists()
 
 

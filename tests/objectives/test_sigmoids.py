@@ -44,6 +44,7 @@ def test_balanced_weighs_rows_with_a_label_as_much_as_rows_without_it():
     np.testing.assert_allclose(weights, [3, 1 / 3])
     np.testing.assert_allclose(row_weights(truth, weights), [[3, 1 / 3], [1, 1 / 3], [1, 1 / 3], [1, 1]])
     assert class_weights(truth, 2, balanced=False).tolist() == [1, 1]
+    assert class_weights(np.ones((3, 2), bool), 2, balanced=True).tolist() == [1, 1]  # or no label would count
 
 
 def test_a_sigmoid_begins_at_the_labels_odds():
