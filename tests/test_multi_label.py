@@ -395,6 +395,7 @@ def test_an_experiment_on_labels_comes_to_a_report(tmp_path: Path, tiny_encoder:
         assert result.hits.mean() == pytest.approx(read["document_f1"])
     page = (folder / "report.md").read_text()
     assert "F1 of a document" in page and "micro F1" in page and "given too many" in page
+    assert "A document counts for each of its labels" in page and "| all |" not in page
     assert f"{by_arm['tfidf_svm'].facts['metrics']['document_micro_f1']:.3f}" in page
 
 
