@@ -289,7 +289,7 @@ def test_wrong_data_leave_a_finished_stage_as_it_was_even_with_overwrite(tmp_pat
     settings = {"id_column": "id", "split_column": "split", "encoder": tiny_encoder, "chunk_size": 5}
     chunk_documents(good, tmp_path / "run", **settings)
     before = {path.name: path.read_bytes() for path in (tmp_path / "run/chunk").iterdir()}
-    with pytest.raises(HierdocError, match="row 2: column 'label' is null"):
+    with pytest.raises(HierdocError, match="row 2, document '.*': column 'label' is null"):
         chunk_documents(bad, tmp_path / "run", **settings, overwrite=True)
     assert {path.name: path.read_bytes() for path in (tmp_path / "run/chunk").iterdir()} == before
 
@@ -408,7 +408,7 @@ def test_a_wrong_row_can_be_mended_and_the_command_given_again(three: Path, tmp_
     ]
     three.write_text(good + "d4,,train,text\n")
     assert chunk.main(arguments) == 2
-    assert capsys.readouterr().err == f"error: {three}: row 4: column 'label' is null\n"
+    assert capsys.readouterr().err == f"error: {three}: row 4, document 'd4': column 'label' is null\n"
     three.write_text(good)
     assert chunk.main(arguments) == 0
     assert len(pq.read_table(tmp_path / "run" / "chunk" / "documents-00000.parquet")) == 3

@@ -207,7 +207,9 @@ def test_labels_that_are_not_as_declared_are_told_with_their_row(
     flags = ["--id-column", "id", "--encoder", tiny_encoder, "--chunk-size", "10", *flags]
     assert chunk.main([str(path), str(tmp_path / "run"), *flags]) == 2
     error = capsys.readouterr().err
-    assert f"{path}: row 2: column 'label' " in error and said in error and not (tmp_path / "run").exists()
+    assert (
+        f"{path}: row 2, document '2': column 'label' " in error and said in error and not (tmp_path / "run").exists()
+    )
 
 
 def test_a_list_of_one_label_is_that_label(tmp_path: Path, tiny_encoder: str):

@@ -101,6 +101,8 @@ def iterate_documents(
             if doc_id in seen:
                 raise HierdocError(f"{place}: id {doc_id!r} stands twice, first in {seen[doc_id]}")
             seen[doc_id] = place
+            if columns.id is not None and source.doc_id is None:
+                place = f"{place}, document {doc_id!r}"
             if text is not None:
                 check_text(text, columns.text, place)
             yield (

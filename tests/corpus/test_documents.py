@@ -185,7 +185,7 @@ def test_missing_values_of_a_data_frame_are_null(missing: Any):
     frame = pd.DataFrame({"id": ["x", "y"], "text": pd.Series(["a", missing], dtype=object), "label": ["a", "b"]})
     assert read_documents(frame, LABELLED).num_null == 1
     frame = pd.DataFrame({"id": ["x", "y"], "text": ["a", "b"], "label": pd.Series(["a", missing], dtype=object)})
-    assert refusal(frame) == "the DataFrame: row 2: column 'label' is null"
+    assert refusal(frame) == "the DataFrame: row 2, document 'y': column 'label' is null"
 
 
 def test_numpy_scalars_in_a_data_frame_are_single_values():
@@ -218,7 +218,7 @@ def test_csv_parquet_and_data_frame_give_the_same_documents(tmp_path: Path):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("2,text,", "row 2: column 'label' is null"),
+        ("2,text,", "row 2, document '2': column 'label' is null"),
         (",text,a", "row 2: column 'id' is null"),
         ("1,text,a", "row 2: id '1' stands twice, first in {path}: row 1"),
         ("2,text", "row 2 (it ends on line 3) has 2 fields, but the header has 3"),
@@ -237,7 +237,7 @@ def test_rows_are_counted_without_blank_lines_and_lines_with_quoted_ones(tmp_pat
 
 def test_a_null_split_is_refused_with_its_row(tmp_path: Path):
     path = csv_file(tmp_path, "id,text,label,split\n1,a,b,train\n2,a,b,\n")
-    assert refusal(path, ALL) == f"{path}: row 2: column 'split' is null"
+    assert refusal(path, ALL) == f"{path}: row 2, document '2': column 'split' is null"
 
 
 def test_a_split_that_is_none_is_refused_with_its_file_and_row(tmp_path: Path):
@@ -246,7 +246,7 @@ def test_a_split_that_is_none_is_refused_with_its_file_and_row(tmp_path: Path):
     listed = "train, dev, test, excluded"
     assert (
         refusal([one, two], ALL)
-        == f"{two}: row 2: column 'split' must hold one of {listed}, but holds 'holdout' instead"
+        == f"{two}: row 2, document '3': column 'split' must hold one of {listed}, but holds 'holdout' instead"
     )
 
 
@@ -383,9 +383,11 @@ def test_data_of_another_kind_are_refused(data: Any):
 def test_a_text_column_that_holds_no_text_is_refused(texts: list[Any], kind: str, tmp_path: Path):
     columns = {"id": ["1", "2"], "text": texts, "label": ["a", "b"]}
     path = parquet_file(tmp_path, columns)
-    assert refusal(path) == f"{path}: row 1: column 'text' must hold text, but holds {kind} instead"
+    assert refusal(path) == f"{path}: row 1, document '1': column 'text' must hold text, but holds {kind} instead"
     frame = pd.DataFrame({**columns, "text": pd.Series(texts, dtype=object)})
-    assert refusal(frame) == f"the DataFrame: row 1: column 'text' must hold text, but holds {kind} instead"
+    assert (
+        refusal(frame) == f"the DataFrame: row 1, document '1': column 'text' must hold text, but holds {kind} instead"
+    )
 
 
 @pytest.mark.parametrize("column", ["label", "id", "split"])
@@ -396,15 +398,16 @@ def test_a_list_where_one_value_belongs_is_refused(column: str, value: Any, tmp_
     said = f"must hold one value, but holds {value!r} instead"
     if column == "label" and isinstance(value, list):
         said = f"must hold one label, but holds the list {value!r} instead; --multi-label reads lists"
-    assert refusal(path, ALL) == f"{path}: row 1: column {column!r} {said}"
+    place = "row 1" if column == "id" else "row 1, document '1'"
+    assert refusal(path, ALL) == f"{path}: {place}: column {column!r} {said}"
     frame = pd.DataFrame({**columns, column: pd.Series([value], dtype=object)})
-    assert refusal(frame, ALL) == f"the DataFrame: row 1: column {column!r} {said}"
+    assert refusal(frame, ALL) == f"the DataFrame: {place}: column {column!r} {said}"
 
 
 def test_an_array_where_one_value_belongs_is_refused():
     frame = pd.DataFrame({"id": ["1"], "text": ["t"], "label": pd.Series([np.array([1, 2])], dtype=object)})
     assert refusal(frame).startswith(
-        "the DataFrame: row 1: column 'label' must hold one label, but holds the list [1, 2]"
+        "the DataFrame: row 1, document '1': column 'label' must hold one label, but holds the list [1, 2]"
     )
 
 
@@ -413,14 +416,15 @@ def test_a_parquet_null_in_a_required_column_names_its_row(column: str, tmp_path
     columns = {"id": ["1", "2", "3"], "text": ["a", "b", "c"], "label": ["x", "y", "z"]}
     columns[column] = [columns[column][0], columns[column][1], None]
     path = parquet_file(tmp_path, columns)
-    assert refusal(path) == f"{path}: row 3: column {column!r} is null"
+    place = "row 3" if column == "id" else "row 3, document '3'"
+    assert refusal(path) == f"{path}: {place}: column {column!r} is null"
 
 
 def test_a_lone_surrogate_is_refused():
     frame = pd.DataFrame({"id": ["1", "2"], "text": pd.Series(["a", "b\ud800c"], dtype=object), "label": ["a", "b"]})
     assert (
         refusal(frame)
-        == "the DataFrame: row 2: column 'text' has a character that is not Unicode: surrogates not allowed"
+        == "the DataFrame: row 2, document '2': column 'text' has a character that is not Unicode: surrogates not allowed"
     )
 
 
@@ -428,7 +432,8 @@ def test_a_lone_surrogate_is_refused():
 def test_a_lone_surrogate_in_a_label_or_id_is_refused_too(column: str):
     columns = {"id": ["1", "2"], "text": ["a", "b"], "label": ["x", "y"]}
     columns[column] = pd.Series([columns[column][0], "\ud800"], dtype=object)
-    assert refusal(pd.DataFrame(columns)).startswith(f"the DataFrame: row 2: column {column!r}")
+    place = "row 2" if column == "id" else "row 2, document '2'"
+    assert refusal(pd.DataFrame(columns)).startswith(f"the DataFrame: {place}: column {column!r}")
 
 
 def test_parquet_text_that_is_not_utf8_is_refused(tmp_path: Path):

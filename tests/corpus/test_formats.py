@@ -211,9 +211,9 @@ GOOD = '{"id": 1, "text": "a", "label": "x"}'
     ("line", "message"),
     [
         ('{"id": 2, "text": "a"}', "row 2: column 'label' is missing; the columns are 'id', 'text'"),
-        ('{"id": 2, "text": "a", "label": null}', "row 2: column 'label' is null"),
-        ('{"id": 2, "text": 5, "label": "x"}', "row 2: column 'text' must hold text, but holds int instead"),
-        ('{"id": 2, "text": "a", "label": ["x", "y"]}', "row 2: column 'label' must hold one label, but holds the list ['x', 'y'] instead; --multi-label reads lists"),
+        ('{"id": 2, "text": "a", "label": null}', "row 2, document '2': column 'label' is null"),
+        ('{"id": 2, "text": 5, "label": "x"}', "row 2, document '2': column 'text' must hold text, but holds int instead"),
+        ('{"id": 2, "text": "a", "label": ["x", "y"]}', "row 2, document '2': column 'label' must hold one label, but holds the list ['x', 'y'] instead; --multi-label reads lists"),
         ('{"id": 1, "text": "a", "label": "x"}', "row 2: id '1' stands twice, first in {path}: row 1"),
         ('{"id": 2, "text": "a", "label": "x", "text": "b"}', "row 2 (line 3) is not JSON: key 'text' stands twice"),
         ('{"id": 2, "text": "a", "label": NaN}', "row 2 (line 3) is not JSON: NaN is no JSON value"),
@@ -223,9 +223,9 @@ GOOD = '{"id": 1, "text": "a", "label": "x"}'
         ('{"id": 2, "text": "a"', "row 2 (line 3, column 22) is not JSON: Expecting ',' delimiter"),
         (GOOD + GOOD, "row 2 (line 3, column 37) is not JSON: Extra data"),
         ("[" * 100_000, "row 2 (line 3) is not JSON: "),
-        ('{"id": 2, "text": "\\ud800", "label": "x"}', "row 2: column 'text' has a character that is not Unicode"),
+        ('{"id": 2, "text": "\\ud800", "label": "x"}', "row 2, document '2': column 'text' has a character that is not Unicode"),
         ('{"id": "\\ud800", "text": "a", "label": "x"}', "row 2: column 'id' has a character that is not Unicode"),
-        ('{"id": 2, "text": "a", "label": "\\udfff"}', "row 2: column 'label' has a character that is not Unicode"),
+        ('{"id": 2, "text": "a", "label": "\\udfff"}', "row 2, document '2': column 'label' has a character that is not Unicode"),
     ],
 )  # fmt: skip
 def test_a_wrong_line_of_jsonl_is_named(line: str, message: str, tmp_path: Path):
@@ -317,4 +317,7 @@ def test_an_empty_table_is_refused(format: str, tmp_path: Path, monkeypatch: pyt
 
 
 def test_stdin_is_named_in_messages(monkeypatch: pytest.MonkeyPatch):
-    assert refusal(stdin(monkeypatch, b"id,text,label\n1,a,x\n2,b,\n")) == "stdin: row 2: column 'label' is null"
+    assert (
+        refusal(stdin(monkeypatch, b"id,text,label\n1,a,x\n2,b,\n"))
+        == "stdin: row 2, document '2': column 'label' is null"
+    )
