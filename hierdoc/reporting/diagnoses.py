@@ -32,9 +32,7 @@ def diagnosis_text(diagnosis: dict[str, Any]) -> str:
 
 def _accuracies(rows: Sequence[dict[str, Any]]) -> str:
     if not rows:
-        return (
-            "Accuracy on held-out data is not known: there are no held-out predictions of one class for each document."
-        )
+        return "No accuracy: there are no held-out predictions of one class a document."
     header = ["accuracy on held-out data", "accuracy", "95 % from", "to", "documents"]
     table, verdicts = [], []
     for row in rows:

@@ -132,7 +132,7 @@ def test_a_run_in_int8_goes_through_and_its_copied_predictor_gives_evaluates_pro
     stage = embed_chunks(run, precision="int8")
     assert stage.details["precision"] == "int8" and stage.parameters == {"engine": "openvino", "precision": "int8"}
     assert {"int8_dev_chunk_accuracy", "float32_dev_chunk_accuracy", "int8_disagreement"} <= set(stage.details)
-    assert "of dev's chunks, float32 of" in capsys.readouterr().err
+    assert "of dev's chunks, float32 for" in capsys.readouterr().err
     train_lstm_head(run, epochs=1)
     evaluate_head(run)
     copied = tmp_path / "copied"
