@@ -152,6 +152,17 @@ def test_a_person_may_give_thresholds_of_their_own(run: Path, tmp_path: Path, ca
     assert "a threshold for 'birds', which is none of the run's 3 labels" in capsys.readouterr().err
 
 
+def test_thresholds_of_an_earlier_training_of_the_head_are_refused(run: Path, tmp_path: Path, capsys):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    new = write_csv(tmp_path / "new.csv", [{"id": "1", "text": "the cat sat"}])
+    earlier = shutil.copy(copy / "heads/mean_pool/thresholds.json", tmp_path / "earlier.json")
+    assert len(predict_documents(copy, new, thresholds=earlier)) == 1
+    assert train_head.main([str(copy), "--head", "mean_pool", "--epochs", "2", "--overwrite"]) == 0
+    assert predict.main([str(copy), str(new), "--thresholds", str(earlier)]) == 2
+    assert "earlier.json: holds the thresholds of another training of the head" in capsys.readouterr().err
+
+
 def test_a_run_of_one_label_each_has_no_thresholds(tiny_run: Path, tmp_path: Path, capsys):
     new = write_csv(tmp_path / "new.csv", [{"id": "1", "text": "the cat sat"}])
     mine = tmp_path / "mine.json"

@@ -14,7 +14,12 @@ from hierdoc.errors import HierdocError
 from hierdoc.stages.files import read_object, write_json
 
 FILE = "thresholds.json"
-OWNERS = {"encoder_fingerprint": "run", "head": "head"}  # of a head's config: whose thresholds they are
+OWNERS = {  # of a head's config: whose thresholds they are
+    "encoder_fingerprint": "run",
+    "head": "head",
+    "weights_sha256": "training of the head",
+    "words": "training of the head",
+}
 FEW = 10  # documents of dev with a label; with fewer, a threshold of its own would be tuned on luck
 
 
@@ -58,7 +63,7 @@ def load_thresholds(path: str | PathLike[str], config: Mapping[str, Any]) -> np.
     """Return the thresholds in a file for a head with this config, float64 (C,), in the order of its labels.
 
     Raises:
-        HierdocError: it is no such file; it is of other labels, or says that it is of another encoder or head; a threshold is no
+        HierdocError: it is no such file; it is of other labels, or says that it is of another encoder, head or training; a threshold is no
             number from 0 to 1.
     """
     labels = config["labels"]

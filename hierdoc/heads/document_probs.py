@@ -20,11 +20,16 @@ from hierdoc.objectives import ONE_LABEL, Objective, objective_of
 from hierdoc.progress import say
 from hierdoc.sequences.batches import batches_in_order
 from hierdoc.sequences.grouping import DocumentVectors, with_inputs
-from hierdoc.stages.files import write_json
+from hierdoc.stages.files import sha256_of, write_json
 from hierdoc.stages.weights import load_weights, save_weights
 from hierdoc.words.classifier import load_words
 
-EARLIER = {"inputs": "vectors", "words": False, "multi_label": False}  # what heads were that do not say it
+EARLIER = {
+    "inputs": "vectors",
+    "words": False,
+    "multi_label": False,
+    "weights_sha256": None,
+}  # what heads were that do not say it
 Logits = Callable[[np.ndarray, np.ndarray], np.ndarray]
 DocumentProbs = Callable[[DocumentVectors], np.ndarray]
 HeadProbs = Callable[[DocumentVectors, Sequence[str]], np.ndarray]
@@ -61,9 +66,10 @@ def by_document(logits_of: Logits, num_classes: int, objective: Objective = ONE_
 
 def save_head(folder: Path, model: Any, config: dict[str, Any]) -> None:
     """Write weights.safetensors and config.json (`head`, `inputs`, `words`, `dim`, `labels`, `multi_label`, `encoder_fingerprint`,
-    `encoding`) into `folder`."""
-    save_weights(folder / "weights.safetensors", {_name(variable): variable.numpy() for variable in model.variables})
-    write_json(folder / "config.json", config)
+    `encoding`, and `weights_sha256`, which is computed here) into `folder`."""
+    weights = folder / "weights.safetensors"
+    save_weights(weights, {_name(variable): variable.numpy() for variable in model.variables})
+    write_json(folder / "config.json", {**config, "weights_sha256": sha256_of(weights)})
 
 
 def load_head(folder: Path) -> tuple[Any, dict[str, Any]]:

@@ -45,7 +45,13 @@ def test_a_rare_label_gets_the_threshold_that_is_best_for_all_together():
     assert len(set(found.tolist())) == 3
 
 
-CONFIG = {"labels": ["a", "b"], "encoder_fingerprint": "f" * 64, "head": "lstm", "words": False}
+CONFIG = {
+    "labels": ["a", "b"],
+    "encoder_fingerprint": "f" * 64,
+    "head": "lstm",
+    "weights_sha256": "a" * 64,
+    "words": False,
+}
 
 
 def test_thresholds_come_back_in_the_order_that_is_asked_for(tmp_path: Path):
@@ -59,6 +65,8 @@ def test_thresholds_come_back_in_the_order_that_is_asked_for(tmp_path: Path):
         ({"a": 0.5}, 'must hold {"thresholds": {label: number}}'),
         ({"thresholds": {"a": 0.5, "b": 0.5}, "encoder_fingerprint": "0" * 64}, "holds the thresholds of another run"),
         ({"thresholds": {"a": 0.5, "b": 0.5}, "head": "max_pool"}, "holds the thresholds of another head"),
+        ({"thresholds": {"a": 0.5, "b": 0.5}, "weights_sha256": "b" * 64}, "of another training of the head"),
+        ({"thresholds": {"a": 0.5, "b": 0.5}, "words": True}, "of another training of the head"),
         ({"thresholds": {"a": 0.5, "b": 0.5, "c": 0.5}}, "a threshold for 'c', which is none of the run's 2 labels"),
         ({"thresholds": {"a": 0.5}}, "the threshold of 'b' must be a number from 0 to 1, but is None"),
         ({"thresholds": {"a": 0.5, "b": "high"}}, "the threshold of 'b' must be a number from 0 to 1, but is 'high'"),
