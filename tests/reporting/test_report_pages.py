@@ -290,6 +290,12 @@ def test_labels_are_text_and_stay_apart_in_figures():
     assert {long, f"{long} (2)", f"{long} (3)"} <= {*texts}
 
 
+def test_labels_that_the_figures_font_lacks_are_drawn_without_a_warning(recwarn: pytest.WarningsRecorder):
+    svg = figures.confusion(["财经", "体育"], np.eye(2, dtype=int))
+    assert "财经" in [node.text for node in ElementTree.fromstring(svg).iter()]
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
+
+
 def test_mistakes_are_the_surest_first_and_the_star_is_devs(tmp_path: Path):
     results, wrong = three_arms(tmp_path), ["b", "a", "c", "b", "b", "c"]
     table = predictions(wrong, probability=[0.6, 0.8, 0.9, 0.8, 0.8, 0.8])
