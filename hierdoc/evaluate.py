@@ -55,13 +55,17 @@ def evaluate_head(
         overwrite: make the stage again.
 
     Raises:
-        HierdocError: a stage is missing or does not fit the others; the split has no documents; an unknown name.
+        HierdocError: a stage is missing or does not fit the others; the split has no documents, or dev none to choose by; an
+            unknown name; a head and a baseline.
     """
     _check_split(split)
     if baseline is not None:
+        if head is not None:
+            raise HierdocError(f"`head` {head} and `baseline` {baseline} can't both be measured at once; leave one out")
         return _evaluate_baseline(run, baseline, split, overwrite)
     head = find_head(run, head)
     parents = {name: read_stage(run, name) for name in ("chunk", "finetune", "embed", f"heads/{head}")}
+    _check_documents(parents["chunk"], split)
     stage = store.begin(run, stage_name(head, split), {"head": head, "split": split}, parents, overwrite)
     if isinstance(stage, FinishedStage):
         return stage
@@ -70,7 +74,7 @@ def evaluate_head(
     from hierdoc.sequences.reading import read_split
 
     held_out = read_split(parents["chunk"], parents["embed"], split)
-    texts = _held_out_texts(parents["chunk"], split)
+    texts = _texts(parents["chunk"], split)
     document_probs, config = load_document_probs(parents[f"heads/{head}"].path)
     probs = document_probs(held_out.documents, texts.texts)
     answers = baselines.Answers(answers_of(parents[f"heads/{head}"].path, config)(probs), probs)
@@ -83,16 +87,19 @@ def evaluate_head(
 
 def _evaluate_baseline(run: str | PathLike[str], baseline: str, split: str, overwrite: bool) -> FinishedStage:
     from hierdoc.evaluation import baselines
-    from hierdoc.sequences.reading import read_split
+    from hierdoc.sequences.reading import has_label_lists, read_split
 
     baselines.check_baseline(baseline)
     of_vectors = baseline in baselines.OF_VECTORS
     parents = {name: read_stage(run, name) for name in (("chunk", "finetune", "embed") if of_vectors else ("chunk",))}
+    chunk = parents["chunk"]
+    _check_documents(chunk, split)
+    if baselines.chooses_by_dev(baseline, has_label_lists(chunk)):
+        _check_documents(chunk, "dev", f", by which {baseline} chooses")
     stage = store.begin(run, stage_name(baseline, split), {"baseline": baseline, "split": split}, parents, overwrite)
     if isinstance(stage, FinishedStage):
         return stage
-    chunk = parents["chunk"]
-    texts = _held_out_texts(chunk, split)
+    texts = _texts(chunk, split)
     materials = []
     for part in ("train", "dev", split):
         read = texts if part == split else _texts(chunk, part)
@@ -127,7 +134,7 @@ def evaluate_own(
 
     Raises:
         HierdocError: a stage is missing or does not fit the others; the split has no documents; the code has no such
-            function, or returns another number of answers.
+            function, or returns another number of answers, or one that is none of the classes.
     """
     _check_split(split)
     parents = {name: read_stage(run, name) for name in ("chunk", "finetune", "embed")}
@@ -137,11 +144,13 @@ def evaluate_own(
         "seed": seed,
         "split": split,
     }
+    _check_documents(parents["chunk"], split)
+    answer = _load_own(Path(code))
     stage = store.begin(run, stage_name(OWN, split), asked, parents, overwrite)
     if isinstance(stage, FinishedStage):
         return stage
-    texts = _held_out_texts(parents["chunk"], split)
-    answers = _load_own(Path(code))(Path(run), split, seed, **asked["arguments"])
+    texts = _texts(parents["chunk"], split)
+    answers = answer(Path(run), split, seed, **asked["arguments"])
     _check_answers(code, answers, texts, len(parents["chunk"].details["labels"]), split)
     about = {"own_code": Path(code).name, "split": split, **answers.chosen}
     seconds = answers.training_seconds
@@ -159,6 +168,8 @@ def _check_answers(code: str | PathLike[str], answers: Any, texts: Any, num_clas
         raise HierdocError(
             f"{code}: its label_ids must be {kind} of shape {texts.label_ids.shape}, but are {given.dtype} of {given.shape} instead"
         )
+    if kind == "integers" and len(wrong := given[(given < 0) | (given >= num_classes)]):
+        raise HierdocError(f"{code}: its label_ids must be from 0 to {num_classes - 1}, but one is {wrong[0]}")
     if probs.shape != (len(given), num_classes):
         raise HierdocError(
             f"{code}: its probs must have shape {(len(given), num_classes)}, but have {probs.shape} instead"
@@ -185,11 +196,9 @@ def _texts(chunk: FinishedStage, split: str) -> Any:
     return read_texts(chunk, split)
 
 
-def _held_out_texts(chunk: FinishedStage, split: str) -> Any:
-    texts = _texts(chunk, split)
-    if not texts.doc_ids:
-        raise HierdocError(f"{chunk.path}: has no {split} documents")
-    return texts
+def _check_documents(chunk: FinishedStage, split: str, why: str = "") -> None:
+    if not chunk.details["documents_by_split"].get(split):
+        raise HierdocError(f"{chunk.path}: has no {split} documents{why}")
 
 
 def _write(

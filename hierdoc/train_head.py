@@ -53,8 +53,8 @@ def train_sequence_head(
 ) -> FinishedStage:
     """Write RUN/heads/<head>: a head trained on the training documents' chunk vectors.
 
-    Adam, 32 documents a step, shuffled each epoch; stops after 5 epochs without a better dev accuracy and keeps the
-    best epoch's weights, on ties those with the lower dev loss. Test documents are not read.
+    Adam, 32 documents a step, shuffled each epoch. The best epoch is that with the best dev accuracy, of equal ones that with the
+    lower dev loss; its weights are kept, and training stops 5 epochs after it. Test documents are not read.
 
     Args:
         run: a run directory with finished chunk, finetune and embed stages.

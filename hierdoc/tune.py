@@ -20,7 +20,7 @@ from hierdoc.progress import say, warn
 from hierdoc.sequences.grouping import inputs_size
 from hierdoc.sequences.reading import has_label_lists, read_split
 from hierdoc.stages import files, store
-from hierdoc.stages.finished import FinishedStage, is_finished
+from hierdoc.stages.finished import FinishedStage, is_finished, read_stage
 from hierdoc.train_head import check_arguments, stages_for_heads
 
 TRIALS = "trials.json"
@@ -157,14 +157,15 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def describe(stage: FinishedStage) -> str:
-    """Return the lines that say what was found, and the command that makes it."""
+    """Return the lines that say what was found, and the command that makes it; a head that has words keeps them."""
     found, given = stage.details, stage.parameters
     made_by = {name: found[name] for name in ("head", "learning_rate", "input_dropout")}
     made_by |= {name: given[name] for name in ("inputs", "epochs", "seed")}
     command = f"python -m hierdoc.train_head {shlex.quote(str(stage.path.parent))} {_flags(made_by)}"
     command += " --deterministic" if given["deterministic"] else ""
     if is_finished(stage.path.parent, f"heads/{found['head']}"):
-        command += " --overwrite"
+        there = read_stage(stage.path.parent, f"heads/{found['head']}")
+        command += " --words --overwrite" if there.parameters.get("words") else " --overwrite"
     return f"{stage.path}: {cli.reading(found, 'dev')}, the best of {given['trials']} trials\n{command}"
 
 

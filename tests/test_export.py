@@ -67,8 +67,9 @@ def test_the_code_of_the_page_on_serving_gives_the_probabilities_of_predict(
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec(code, names)
-    texts = [*TEXTS, "The CAT ran, a cat ran: the dog", "nothing that is known"]
-    wanted = predict_documents(run, pd.DataFrame({"id": [str(at) for at in range(5)], "text": texts}))
+    odd = ["the [SEP] cat [MASK] [UNK] [CLS]", "cat" + "s" * 150 + " ran", "cat" + "s" * 200 + " ran"]
+    texts = [*TEXTS, "The CAT ran, a cat ran: the dog", "nothing that is known", *odd]
+    wanted = predict_documents(run, pd.DataFrame({"id": [str(at) for at in range(len(texts))], "text": texts}))
     for at, text in enumerate(texts):
         for label, probability in names["probabilities"](text).items():
             assert probability == pytest.approx(wanted[f"probability:{label}"][at], abs=1e-5)

@@ -87,6 +87,9 @@ def test_every_trial_is_kept_and_the_best_on_dev_is_named_with_the_command_that_
         )
         assert train_head.main(words[3:]) == 0
         capsys.readouterr()
+    assert train_head.main([*words[3:], "--words", *(["--overwrite"] if "--overwrite" not in words else [])]) == 0
+    assert tune.main(command) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith(" --words --overwrite")
 
 
 def test_the_head_that_is_made_of_the_best_trial_answers_as_the_trial_did(tiny_run: Path, tmp_path: Path):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hierdoc.answers.thresholds import best_threshold
 from hierdoc.errors import HierdocError
 from hierdoc.evaluation import label_baselines
 from hierdoc.sequences.grouping import DocumentVectors
@@ -152,6 +153,11 @@ BASELINES: dict[str, Callable[[Material, Material, Material, int], Answers]] = {
 OF_VECTORS = {"mean_logistic", *RULES}  # the others read texts and need no encoder
 
 
+def chooses_by_dev(baseline: str, multi_label: bool) -> bool:
+    """Return whether a baseline needs dev's documents: for its C, or, of any number of labels, for its thresholds."""
+    return multi_label or baseline in ("tfidf_svm", "tfidf_logistic", "mean_logistic")
+
+
 def check_baseline(baseline: str) -> None:
     """Check the name of a baseline.
 
@@ -166,8 +172,8 @@ def check_baseline(baseline: str) -> None:
 def answer(baseline: str, train: Material, dev: Material, held_out: Material, num_classes: int) -> Answers:
     """Return what the baseline of that name says of `held_out`.
 
-    Of any number of labels, the probabilities (of the SVM, its scores) are held against thresholds that dev tunes; rules
-    then read dev's vectors, too.
+    Of any number of labels, the probabilities (of the SVM, its scores) are held against thresholds that dev tunes, of
+    `majority` against one for all labels; rules then read dev's vectors, too.
     """
     if train.label_ids.ndim == 2:
         return _answer_with_labels(baseline, train, dev, held_out)
@@ -189,10 +195,21 @@ def _answer_with_labels(baseline: str, train: Material, dev: Material, held_out:
     elif baseline == "mean_logistic":
         found = label_baselines.vector_logistic_scores(train, dev, held_out, MEAN_PENALTIES, _mean_vectors)
     else:
-        found = label_baselines.frequency_scores(train, dev, held_out)
+        return _most_frequent(train, dev, held_out)
     given, chosen = label_baselines.thresholded(found, dev)
     probs = np.full(given.shape, np.nan) if baseline == "tfidf_svm" else found[1]
     return Answers(given, probs, chosen)
+
+
+def _most_frequent(train: Material, dev: Material, held_out: Material) -> Answers:
+    """Return the labels that are frequent enough in train, for every document: from which share on, dev's micro-F1 decides.
+
+    With a threshold for each label, as others have, every document would get every label that has one: of scores that are the same
+    for all documents "yes" has the best F1.
+    """
+    of_dev, of_held_out, _ = label_baselines.frequency_scores(train, dev, held_out)
+    least, _ = best_threshold(of_dev.reshape(-1), dev.label_ids.reshape(-1))
+    return Answers(of_held_out >= least, of_held_out)
 
 
 def _mean_vectors(material: Material) -> np.ndarray:

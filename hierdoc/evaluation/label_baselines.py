@@ -68,19 +68,16 @@ def thresholded(found: Scores, dev: Any) -> tuple[np.ndarray, dict[str, Any]]:
 
 def _by_dev(of_train: Any, of_dev: Any, of_held_out: Any, train: Any, dev: Any, penalties: Sequence[float]) -> Scores:
     from sklearn.linear_model import LogisticRegression
-    from sklearn.multiclass import OneVsRestClassifier
 
     learned = np.flatnonzero(train.label_ids.any(axis=0) & ~train.label_ids.all(axis=0))
     found = []
     for penalty in penalties:
-        model = OneVsRestClassifier(LogisticRegression(C=penalty, max_iter=1000)).fit(
-            of_train, train.label_ids[:, learned]
-        )
-        probs = []
-        for features in (of_dev, of_held_out):
-            of_all = np.tile(train.label_ids.all(axis=0).astype(np.float64), (features.shape[0], 1))
-            of_all[:, learned] = model.predict_proba(features)
-            probs.append(of_all)
+        constant = train.label_ids.all(axis=0).astype(np.float64)
+        probs = [np.tile(constant, (features.shape[0], 1)) for features in (of_dev, of_held_out)]
+        for place in learned:
+            model = LogisticRegression(C=penalty, max_iter=1000).fit(of_train, train.label_ids[:, place])
+            for of_all, features in zip(probs, (of_dev, of_held_out), strict=True):
+                of_all[:, place] = model.predict_proba(features)[:, 1]
         _, f1 = best_threshold(probs[0].reshape(-1), dev.label_ids.reshape(-1))
         found.append((*probs, {"penalty": penalty, "dev_micro_f1": f1}))
     return max(found, key=lambda one: one[2]["dev_micro_f1"])  # the first of equals

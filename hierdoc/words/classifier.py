@@ -20,6 +20,7 @@ from hierdoc.words.terms import TOKENS, WORDS_ONLY, fit_terms, make_vectorizer
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0)  # the SVM's C, from which dev chooses; higher fits train more closely
 FILE = "words.parquet"
 LEAST = 1e-12  # a probability that has a logarithm
+MOST = 1 - 2**-24  # and the largest below 1 that a head's float32 can be: where it says 1, it means no more than this
 ABSENT = -10.0  # the score of a class that train does not have; an SVM's are around -1 and 1
 
 
@@ -73,7 +74,7 @@ class WordClassifier:
 
         probs = np.clip(probs.astype(np.float64), LEAST, None)
         if self.multi_label:
-            return expit(head_share * logit(np.minimum(probs, 1 - LEAST)) + words_share * scores)
+            return expit(head_share * logit(np.minimum(probs, MOST)) + words_share * scores)
         return softmax(head_share * np.log(probs) + words_share * scores, axis=1)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 WORDS_ONLY = r"(?u)\b\w\w+\b"  # scikit-learn's: two letters, digits or _ and more
-UNSPACED = (
-    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # kana and Han characters, between which no spaces stand
+UNSPACED = (  # kana and Han characters, between which no spaces stand
+    "\u3005-\u3007\u3040-\u309f\u30a1-\u30fa\u30fc-\u30ff\uff66-\uff9f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
 TOKENS = rf"(?u)[{UNSPACED}]|(?:(?![{UNSPACED}])\w){{2,}}"
 

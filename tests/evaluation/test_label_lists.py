@@ -83,15 +83,22 @@ def material(truth: list[list[int]], texts: list[str], probs: list[list[float]])
 
 
 @pytest.mark.parametrize(
-    ("rule", "wanted"), [("average", [0.5, 0.3]), ("max", [0.9, 0.4]), ("vote", [0.5, 0]), ("last_chunk", [0.1, 0.4])]
+    ("rule", "wanted", "given"),
+    [
+        # of dev's documents one has the first label, another the second: one threshold for both, midway between scores
+        ("average", [0.5, 0.3], [True, True]),  # dev 0.85, 0.1 and 0.075, 0.3: from 0.2 on
+        ("max", [0.9, 0.4], [True, True]),  # 0.9, 0.1 and 0.1, 0.3: from 0.2 on
+        ("vote", [0.5, 0], [True, False]),  # 1, 0 and 0, 0: from 0.5 or from 0 on with the same F1, so 0.5
+        ("last_chunk", [0.1, 0.4], [False, True]),  # 0.8, 0.1 and 0.1, 0.3: from 0.2 on
+    ],
 )
-def test_a_rule_answers_by_thresholds_of_dev(rule: str, wanted: list[float]):
+def test_a_rule_answers_by_thresholds_of_dev(rule: str, wanted: list[float], given: list[bool]):
     held_out = material([[1, 0]], ["x"], [[0.9, 0.2], [0.1, 0.4]])
     dev = material([[1, 0], [0, 1]], ["x", "y"], [[0.9, 0.1], [0.8, 0.1], [0.05, 0.3], [0.1, 0.3]])
     train = material([[1, 0], [0, 1]], ["x", "y"], [[0.9, 0.1], [0.1, 0.9]])
     found = baselines.answer(rule, train, dev, held_out, 2)
     np.testing.assert_allclose(found.probs, [wanted], rtol=1e-6)
-    assert found.label_ids.dtype == bool and found.label_ids.shape == (1, 2)
+    assert found.label_ids.dtype == bool and found.label_ids.tolist() == [given]
 
 
 @pytest.mark.parametrize("baseline", ["tfidf_svm", "tfidf_logistic", "mean_logistic", "majority"])
@@ -107,3 +114,20 @@ def test_every_baseline_gives_each_label_by_itself(baseline: str):
         np.testing.assert_array_equal(found.label_ids, train.label_ids)
     assert np.isnan(found.probs).all() == (baseline == "tfidf_svm")
     assert math.isnan(found.probs[0, 0]) or (found.probs[:, 2] == 0).all()  # no training document has it
+
+
+def test_the_most_frequent_labels_are_those_from_a_share_on_that_dev_decides():
+    rng = np.random.default_rng(0)
+    shares = np.array([0.4, 0.2] + [0.03] * 30)
+    train, dev = (baselines.Material(rng.random((2000, 32)) < shares) for _ in range(2))
+    found = baselines.answer("majority", train, dev, dev, 32)
+    assert found.label_ids[0].tolist() == [True, True] + [False] * 30 and (found.label_ids == found.label_ids[0]).all()
+
+
+@pytest.mark.parametrize("baseline", ["tfidf_logistic", "mean_logistic"])
+@pytest.mark.parametrize("kinds", [[[1, 1], [1, 0]], [[1, 0], [1, 0]]], ids=["one varies", "none varies"])
+def test_a_label_that_all_training_documents_have_needs_no_regression(baseline: str, kinds: list[list[int]]):
+    texts = ["cat sat", "dog ran"] * 6
+    train = material(kinds * 6, texts, [[kind[1], 1.0] for kind in kinds] * 6)
+    found = baselines.answer(baseline, train, train, train, 2)
+    assert (found.probs[:, 0] == 1).all() and found.label_ids.tolist() == (np.array(kinds * 6) == 1).tolist()

@@ -148,6 +148,16 @@ def test_a_label_is_joined_by_its_odds(tmp_path: Path):
     np.testing.assert_allclose(found, [odds / (1 + odds)], rtol=1e-6)
 
 
+def test_a_head_that_says_one_is_as_sure_as_float32_tells_and_no_more():
+    nothing = np.zeros((0, 1), np.float32)
+    words = WordClassifier([], np.zeros(0, np.float32), nothing, np.zeros(1, np.float32), 0.7, 2.0, True)
+    logits = np.array([[14.0], [16.0], [18.0]])
+    found = words.join((1 / (1 + np.exp(-logits))).astype(np.float32), np.full((3, 1), -5.0))
+    exact = 1 / (1 + np.exp(-(0.7 * logits - 10)))
+    np.testing.assert_allclose(found, np.minimum(exact, found[2]), atol=0.03)
+    assert exact[1] < found[2] < exact[2]
+
+
 def test_shares_of_labels_make_dev_most_likely():
     rng = np.random.default_rng(0)
     truth = rng.random((200, 3)) < 0.3
@@ -170,6 +180,8 @@ def test_words_are_scikit_learns_and_chinese_characters_are_words_by_themselves(
         assert ours(text) == theirs(text)
     assert ours("iPhone手机5G版 a中") == ["iPhone", "手", "机", "5G", "版", "中"]
     assert make_vectorizer().build_analyzer()("股市") == ["股", "市", "股 市"]
+    assert ours("二〇二四年の人々") == [*"二〇二四年の人々"] and ours("𠮷野家") == [*"𠮷野家"]
+    assert ours("ｶﾀｶﾅ") == [*"ｶﾀｶﾅ"] and ours("データ・ベース") == [*"データベース"]
 
 
 def test_a_classifier_of_before_keeps_the_words_it_learned(tmp_path: Path):
