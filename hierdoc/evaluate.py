@@ -22,6 +22,7 @@ from hierdoc.errors import HierdocError
 from hierdoc.heads import find_head
 from hierdoc.stages import files, store, tables
 from hierdoc.stages.finished import OWN, FinishedStage, read_stage
+from hierdoc.stages.provenance import cpu_seconds
 
 
 def stage_name(answerer: str, split: str) -> str:
@@ -78,9 +79,12 @@ def evaluate_head(
     document_probs, config = load_document_probs(parents[f"heads/{head}"].path)
     probs = document_probs(held_out.documents, texts.texts)
     answers = baselines.Answers(answers_of(parents[f"heads/{head}"].path, config)(probs), probs)
-    started = time.monotonic()
+    started, started_cpu = time.monotonic(), cpu_seconds()
     beside = _beside(parents, held_out.documents, texts, split, answers.label_ids)
-    timings = {"beside_seconds": round(time.monotonic() - started, 3)}
+    timings = {
+        "beside_seconds": round(time.monotonic() - started, 3),
+        "beside_cpu_seconds": round(cpu_seconds() - started_cpu, 3),
+    }
     about = {"head": head, "words": config["words"], "split": split}
     return _write(stage, about, answers, texts, config["labels"], beside, timings)
 

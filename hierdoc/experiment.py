@@ -25,7 +25,7 @@ from hierdoc.evaluation.baselines import BASELINES, RULES
 from hierdoc.heads import HEADS, check_answers
 from hierdoc.progress import say
 from hierdoc.stages import files
-from hierdoc.stages.finished import FinishedStage, is_finished, read_stage
+from hierdoc.stages.finished import FinishedStage, check_common_ancestry, is_finished, read_stage
 
 _OURS = {
     "data",
@@ -184,19 +184,26 @@ class _Work:
             names += ["finetune", "embed"]
         names += [f"heads/{arm.answers}"] if _is_head(arm) else []
         names += [_evaluation(arm, split) for split in splits]
-        return {name: read_stage(run, name) for name in names}
+        stages = {name: read_stage(run, name) for name in names}
+        check_common_ancestry(run, stages)
+        return stages
 
     def _select(self, wanted: Sequence[tuple[Arm, int]], paths: dict[tuple[str, int], Path]) -> None:
-        """Write which arm dev prefers, of which configurations, unless that is already written."""
-        from hierdoc.comparison.results import SELECTION
+        """Write which arm dev prefers, of which configurations, splits and data, unless that is already written."""
+        from hierdoc.comparison.results import SELECTION, is_chosen_on
 
         path = self.experiment.folder / "results" / SELECTION
         recorded = files.read_object(path) if path.exists() else {}
-        if self.dataset.name in recorded:
+        chosen_on = {
+            "splits": [files.sha256_of(split) for split in self.dataset.splits],
+            "data_sha256": self._data_sha256(wanted, paths),
+        }
+        earlier = recorded.get(self.dataset.name)
+        if earlier is not None and is_chosen_on(earlier, **chosen_on):
             return
         accuracies: dict[str, list[float]] = {}
         measure = "accuracy"
-        test_was_read = False
+        test_was_read = earlier is not None  # of other documents' test, and these may be among them
         for arm, seed in wanted:
             result = paths[arm.name, seed]
             if result.exists():
@@ -214,12 +221,20 @@ class _Work:
         arms = {arm.name: arm for arm, _ in wanted}
         recorded[self.dataset.name] = {
             "chosen": chosen, f"mean_dev_{measure}": means, "seeds": list(self.dataset.seeds),
-            "num_splits": len(self.dataset.splits), "test_was_read": test_was_read,
+            **chosen_on, "test_was_read": test_was_read,
             "configurations": {name: self.experiment.configuration(self.dataset, arm) for name, arm in arms.items()},
         }  # fmt: skip
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_json(path, recorded)
         say(f"{self.dataset.name}: dev prefers {chosen} ({means[chosen]:.4f}); test is read from here on")
+
+    def _data_sha256(self, wanted: Sequence[tuple[Arm, int]], paths: dict[tuple[str, int], Path]) -> Any:
+        """Return the hashes of the data files: as a result has them, or of the chunks that there are."""
+        for arm, seed in wanted:
+            if (path := paths[arm.name, seed]).exists():
+                return files.read_object(path)["data_sha256"]
+        chunked = self._chunk(self.dataset.splits[0], wanted[0][0])
+        return read_stage(chunked, "chunk").parameters["data_sha256"]
 
     def _write(self, arm: Arm, seed: int, path: Path) -> None:
         """Read test for one arm and seed, and write the result."""

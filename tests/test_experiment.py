@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import tiny_rows, write_csv
 
-from hierdoc import HierdocError, experiment, run_experiment, write_report
+from hierdoc import HierdocError, chunk_documents, experiment, run_experiment, write_report
 from hierdoc.comparison import apart
 from hierdoc.corpus.split_files import text_sha256
 
@@ -216,6 +216,38 @@ def test_a_selection_that_is_written_when_test_was_read_says_so(copy: Path):
     assert json.loads((copy / "results/selection.json").read_text())["tiny"]["test_was_read"]
     write_report(copy)
     assert "but test had been read when that was written down" in (copy / "report.md").read_text()
+
+
+def change_dev_of_the_first_fold(copy: Path, encoder: str) -> None:
+    """Let a dev document of fold-1.csv be train's, cut its documents again, and forget the results."""
+    split = copy / "fold-1.csv"
+    split.write_text(split.read_text().replace(",dev,", ",train,", 1))
+    (run,) = (copy.parent / "runs/tiny/fold-1").glob("chunk-*")
+    data = str(copy.parent / "tiny.csv")
+    chunk_documents(data, run, split=str(split), id_column="id", encoder=encoder, chunk_size=10, overwrite=True)
+    for path in (copy / "results").glob("tiny.*"):
+        path.unlink()
+
+
+def test_stages_of_documents_that_were_cut_again_since_make_no_result(copy: Path, tiny_encoder: str):
+    change_dev_of_the_first_fold(copy, tiny_encoder)
+    with pytest.raises(HierdocError, match=r"fold-1.*: was made from another chunk than the one in .* now"):
+        run_experiment(copy, copy.parent, copy.parent / "runs")
+    assert not list((copy / "results").glob("tiny.*"))
+
+
+def test_a_selection_of_other_split_files_is_made_again_and_says_that_test_was_read(copy: Path, tiny_encoder: str):
+    before = json.loads((copy / "results/selection.json").read_text())["tiny"]
+    change_dev_of_the_first_fold(copy, tiny_encoder)
+    for path in (copy.parent / "runs/tiny/fold-1").iterdir():
+        if not path.name.startswith("chunk-"):
+            shutil.rmtree(path)
+    run_experiment(copy, copy.parent, copy.parent / "runs")
+    after = json.loads((copy / "results/selection.json").read_text())["tiny"]
+    assert not before["test_was_read"] and after["test_was_read"]
+    assert before["splits"][0] != after["splits"][0] and before["splits"][1] == after["splits"][1]
+    assert after["splits"] == [part["split_sha256"] for part in result(copy, "tiny.lstm.seed-0")["parts"]]
+    assert after["data_sha256"] == result(copy, "tiny.lstm.seed-0")["data_sha256"]
 
 
 def test_folds_whose_tests_share_a_document_are_refused(copy: Path):

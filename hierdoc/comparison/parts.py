@@ -73,7 +73,13 @@ def cpu_seconds(part: Mapping[str, Any]) -> float | None:
     counted = [timing.get("cpu_seconds") for timing in [*stages, found]]
     if None in counted or "training_seconds" in found:
         return None
-    return sum(counted) - found.get("beside_seconds", 0)
+    return sum(counted) - _beside_cpu_seconds(found)
+
+
+def _beside_cpu_seconds(found: Mapping[str, float]) -> float:
+    """Return the processors' seconds of what evaluate measures beside a head; where only its time was told, in proportion."""
+    in_proportion = found["cpu_seconds"] * found.get("beside_seconds", 0) / max(found["seconds"], 1e-9)
+    return found.get("beside_cpu_seconds", in_proportion)
 
 
 def _answering(part: Mapping[str, Any]) -> Mapping[str, float]:

@@ -212,6 +212,15 @@ def check_configured(path: Path, facts: Mapping[str, Any], experiment: Experimen
         raise HierdocError(f"{path}: is of seed {facts['seed']}, which {config} does not name")
 
 
+def is_chosen_on(recorded: Mapping[str, Any], splits: Sequence[str], data_sha256: Sequence[str]) -> bool:
+    """Return whether what selection.json holds of a dataset is of these split files (their SHA-256) and data.
+
+    What earlier versions wrote does not say it, and is taken to be.
+    """
+    told = {"splits": list(splits), "data_sha256": list(data_sha256)}
+    return all(recorded.get(name, value) == value for name, value in told.items())
+
+
 def _read(path: Path) -> Result:
     facts = files.read_object(path)
     if facts.get("format") != FORMAT:

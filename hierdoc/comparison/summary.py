@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from hierdoc.comparison.config import Experiment, read_config
-from hierdoc.comparison.results import SELECTION, Result, check_configured, read_results
+from hierdoc.comparison.results import SELECTION, Result, check_configured, is_chosen_on, read_results
 from hierdoc.errors import HierdocError
 from hierdoc.evaluation.metrics import CHUNK_BINS
 from hierdoc.evaluation.significance import Interval, McNemar, bootstrap_mean, mcnemar, sign_test
@@ -88,8 +88,8 @@ class DatasetSummary:
         arms: in the order of the experiment.
         baseline: one of them.
         chosen: the arm that dev prefers; None where that was not recorded.
-        late: names of arms that were added, changed or given more seeds after that was recorded.
-        dev: the mean dev accuracy of each arm when it was recorded, by name.
+        late: names of arms that were added, changed or given more seeds, data or split files after that was recorded.
+        dev: the mean dev accuracy (or micro-F1) of each arm over its seeds and split files, by name.
         test_was_read: before it was recorded.
         missing: names of what config.yaml asks for and there is no result of: "lstm, seed 1".
         num_chunks: int (B,), as the baseline's documents were cut.
@@ -216,7 +216,7 @@ def summarise(experiment: Experiment, results: Sequence[Result], selection: Mapp
             DatasetSummary(
                 dataset.name, list(found.values()), baseline, found.get(recorded.get("chosen", "")),
                 [name for name, arm in found.items() if recorded and any(_is_late(result, recorded) for result in arm.results)],
-                recorded.get("mean_dev_accuracy", recorded.get("mean_dev_micro_f1", {})), recorded.get("test_was_read", False),
+                {name: _on_dev(arm.results) for name, arm in found.items()}, recorded.get("test_was_read", False),
                 [
                     f"{arm.name}, seed {seed}" for arm in experiment.arms for seed in arm.seeds(dataset)
                     if arm.name not in found or seed not in found[arm.name].seeds
@@ -230,7 +230,15 @@ def summarise(experiment: Experiment, results: Sequence[Result], selection: Mapp
 
 def _is_late(result: Result, recorded: Mapping[str, Any]) -> bool:
     configuration = recorded["configurations"].get(result.facts["arm"])
+    splits = [split["sha256"] for split in result.facts["splits"]]
+    if not is_chosen_on(recorded, splits, result.facts["data_sha256"]):
+        return True
     return configuration != result.facts["configuration"] or result.facts["seed"] not in recorded["seeds"]
+
+
+def _on_dev(results: Sequence[Result]) -> float:
+    readings = [part["dev"] for result in results for part in result.facts["parts"]]
+    return statistics.mean(dev.get("document_micro_f1", dev.get("document_accuracy")) for dev in readings)
 
 
 def _summary(name: str, results: Sequence[Result]) -> ArmSummary:

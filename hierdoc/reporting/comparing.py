@@ -49,7 +49,7 @@ def overview(summary: DatasetSummary) -> Section:
         rows.append(
             [
                 arm.name,
-                f"{summary.dev[arm.name]:.3f}" if arm.name in summary.dev else "",
+                f"{summary.dev[arm.name]:.3f}",
                 mean_and_spread(arm.accuracy()),
                 *(mean_and_spread(arm.values(metric)) for metric in f1s),
                 "" if is_baseline else _signed(difference.interval),

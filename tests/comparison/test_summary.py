@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from results_by_hand import configuration, experiment_of, selection, three_arms, write
+from results_by_hand import ON_DEV, SPLITS, configuration, experiment_of, selection, three_arms, write
 
 from hierdoc.comparison.results import read_results
 from hierdoc.comparison.summary import Difference, mean_and_spread, summarise
@@ -100,7 +101,7 @@ def test_parts_are_the_split_files_tests(tmp_path: Path):
 def test_what_dev_prefers_is_featured_and_later_arms_are_named(tmp_path: Path):
     summary = summary_of(tmp_path)
     assert summary.featured.name == summary.chosen.name == "lstm" and summary.late == ["svm"]
-    assert summary.dev == {"lstm": 0.8, "average": 0.7} and not summary.test_was_read
+    assert summary.dev == pytest.approx(ON_DEV) and not summary.test_was_read
     without = summary_of(tmp_path, selected={})
     assert without.chosen is None and without.featured.name == "lstm" and without.late == []
 
@@ -112,6 +113,11 @@ def test_an_arm_that_was_changed_or_given_a_seed_after_the_selection_is_late(tmp
     assert summary_of(tmp_path, selected=selection(configurations=changed)).late == ["average"]
     assert summary_of(tmp_path, selected=selection(configurations=configurations, seeds=[0])).late == ["lstm"]
     assert summary_of(tmp_path, selected=selection(test_was_read=True)).test_was_read
+    splits = [hashlib.sha256(text.encode()).hexdigest() for text in SPLITS.values()]
+    same = {"configurations": configurations, "splits": splits, "data_sha256": ["d" * 64]}
+    assert summary_of(tmp_path, selected=selection(**same)).late == []
+    for changed in ({"splits": splits[::-1]}, {"data_sha256": ["e" * 64]}):
+        assert summary_of(tmp_path, selected=selection(**same | changed)).late == ["lstm", "average", "svm"]
 
 
 def test_what_config_asks_for_and_is_not_there_is_named(tmp_path: Path):
