@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 from pathlib import Path
 
 from hierdoc.stages import files
@@ -20,18 +19,11 @@ from hierdoc.stages.finished import TIMINGS, check_common_ancestry, read_stage
 STAGES = ("chunk", "finetune", "embed", "heads/{head}", "evaluate/{head}")
 
 
-def git(*words: str) -> str:
-    """Return what git prints in this repository."""
-    return subprocess.run(
-        ["git", *words], capture_output=True, text=True, check=True, cwd=Path(__file__).parent
-    ).stdout.strip()
-
-
 def collect(run: Path, dataset: str, command: str, head: str) -> dict:
     """Return the result of one run: metrics, parameters, timings, and what it was made with."""
     stages = {name.format(head=head): read_stage(run, name.format(head=head)) for name in STAGES}
     check_common_ancestry(run, stages)
-    made_at = {stage.manifest["versions"].get("commit", git("rev-parse", "HEAD")) for stage in stages.values()}
+    made_at = {stage.manifest["versions"].get("commit", "unknown") for stage in stages.values()}
     if len(made_at) > 1:
         raise SystemExit(f"the stages were made at different commits: {', '.join(sorted(made_at))}")
     commit, _, changes = made_at.pop().partition("+")
@@ -50,7 +42,7 @@ def collect(run: Path, dataset: str, command: str, head: str) -> dict:
         "fingerprints": {name: stage.fingerprint for name, stage in stages.items()},
         "command": command,
         "commit": commit,
-        "dirty": bool(changes),
+        "dirty": bool(changes) or commit == "unknown",
         "timings": timings,
         "seconds_in_all": round(sum(timing["seconds"] for timing in timings.values()), 1),
         "peak_memory_mib": max(timing["peak_memory_mib"] for timing in timings.values()),

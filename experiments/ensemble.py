@@ -2,7 +2,7 @@
 
     python experiments/ensemble.py experiments/016-newsgroups --runs build/runs OUT.json [--together lstm,mean_pool,attention]
 
-Needs the run directories of a finished experiment. The documents' probabilities of each arm's seeds are averaged; or, with
+Needs the run directories that the experiment's results were made in, of one class for each document. The documents' probabilities of each arm's seeds are averaged; or, with
 `--together`, those of several arms, seed by seed. Beside their accuracy, on dev and on test, stands the mean accuracy of those
 averaged, and the difference on test, on the same documents, with its 95 % interval (bootstrap over documents).
 """
@@ -18,9 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hierdoc.comparison.config import Arm, Dataset, Experiment, read_config
+from hierdoc.comparison.results import result_path
 from hierdoc.comparison.runs import answerer, arm_directory
 from hierdoc.evaluation.significance import bootstrap_mean
 from hierdoc.stages import files
+from hierdoc.stages.finished import read_stage
 
 FACTS = ["doc_id", "label", "true_label"]
 
@@ -34,9 +36,15 @@ def said(runs: Path, experiment: Experiment, dataset: Dataset, arm: Arm, seed: i
     `of` is "" for test or "-dev".
     """
     parts = []
-    for split in dataset.splits:
-        run = arm_directory(runs, experiment, dataset, arm, seed, split)
-        parts.append(pq.read_table(run / "evaluate" / (answerer(arm) + of) / "predictions.parquet"))
+    result = files.read_object(result_path(experiment.folder, dataset.name, arm.name, seed))
+    name = f"evaluate/{answerer(arm)}{of}"
+    for split, part in zip(dataset.splits, result["parts"], strict=True):
+        stage = read_stage(arm_directory(runs, experiment, dataset, arm, seed, split), name)
+        if stage.fingerprint != part["fingerprints"][name]:
+            raise SystemExit(f"{stage.path}: is not what the result of {arm.name}, seed {seed}, was made of")
+        parts.append(pq.read_table(stage.path / "predictions.parquet"))
+    if "label" not in parts[0].column_names:
+        raise SystemExit(f"{dataset.name}: its documents have any number of labels, and these are not averaged here")
     names = [name for name in parts[0].column_names if name.startswith("probability:")]
     table = pa.concat_tables([part.select([*FACTS, *names]) for part in parts])
     probs = np.stack([table[name].to_numpy() for name in names], axis=1)
@@ -83,7 +91,10 @@ def main() -> None:
     experiment = read_config(arguments.folder)
     together = [name for name in arguments.together.split(",") if name]
     cases = {}
-    for dataset in experiment.datasets:
+    there = [
+        dataset for dataset in experiment.datasets if any((arguments.folder / "results").glob(f"{dataset.name}.*"))
+    ]
+    for dataset in there:
         by_arm = {
             arm.name: [
                 [said(arguments.runs, experiment, dataset, arm, seed, of) for of in ("-dev", "")]

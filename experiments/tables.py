@@ -10,6 +10,7 @@ python experiments/tables.py --check    # exits with 1 when one of them is not w
 from __future__ import annotations
 
 import json
+import os
 import re
 import statistics
 import sys
@@ -150,17 +151,17 @@ def cases_table(result: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
-def headline_table(folder: Path) -> str:
-    """Return an experiment's accuracies as Markdown, with links to its question and its report."""
+def headline_table(folder: Path, beside: Path) -> str:
+    """Return an experiment's accuracies as Markdown, with links, from the folder `beside`, to its question and its report."""
     from hierdoc.comparison.summary import read_summaries
     from hierdoc.reporting.comparing import headline
     from hierdoc.reporting.pages import markdown_table
 
     section = headline(read_summaries(folder)[1])
-    place = folder.relative_to(ROOT)
-    links = (
-        f"[question and answer]({place}/README.md), [report]({place}/report.md), with figures in {place}/report.html"
-    )
+    place = Path(os.path.relpath(folder, beside))
+    links = f"[report]({place / 'report.md'}), with figures in {place / 'report.html'}"
+    if folder != beside:
+        links = f"[question and answer]({place / 'README.md'}), {links}"
     return (
         "\n".join(
             [*markdown_table(section.tables[0]), "", *section.notes, "", f"Made with `{_command_of(folder)}`: {links}."]
@@ -188,7 +189,7 @@ def rendered(readme: Path) -> str:
         if match[2] == "summary":
             return match[1] + summary_table(paths) + match[4]
         if match[2] == "headline":
-            return match[1] + headline_table(paths[0]) + match[4]
+            return match[1] + headline_table(paths[0], readme.parent) + match[4]
         found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
         kinds = {"results": table, "split": split_table, "cases": cases_table}
         text = folds_table(found) if match[2] == "folds" else kinds[match[2]](*found)

@@ -140,6 +140,17 @@ def test_ci_and_the_readme_use_the_two_commands():
     assert readme.index("make demo") < readme.index("make test") < 1000
 
 
+def test_every_link_of_a_page_leads_to_a_file():
+    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("*/*/*.md")]
+    broken = [
+        f"{page.relative_to(ROOT)}: {link}"
+        for page in pages
+        for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        if "://" not in link and not (page.parent / link).exists()
+    ]
+    assert len(pages) > 20 and broken == []
+
+
 def test_the_experiments_index_links_every_folder_by_its_readme_where_it_has_one():
     index = (ROOT / "experiments/README.md").read_text()
     for folder in sorted(

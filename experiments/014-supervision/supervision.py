@@ -65,13 +65,12 @@ def answer(run: Path, split: str, seed: int, way: str, read: str) -> Answers:
     task = Task(run, seed, way, *(read_stage(run, name) for name in ("chunk", "finetune", "embed")))
     if not (task.place / "encoded.npz").exists():
         _train_and_encode(task)
-    seconds = files.read_object(task.place / TIMINGS)["seconds"]
     encoded = {name: task.encoded(name) for name in ("train", "dev", split)}
     if read == "pool":
         probs = encoded[split].documents.probs
-        return Answers(probs.argmax(axis=1), probs, training_seconds=seconds)
+        return Answers(probs.argmax(axis=1), probs, training_seconds=task.seconds)
     said = mean_logistic(encoded["train"], encoded["dev"], encoded[split], task.num_classes)
-    return dataclasses.replace(said, training_seconds=seconds)
+    return dataclasses.replace(said, training_seconds=task.seconds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,9 +88,16 @@ class Task:
 
     @property
     def shared(self) -> Path:
-        """Where all ways of one encoder's parameters keep things; made anew when this code is another."""
-        code = files.sha256_of(Path(__file__))[:8]
-        return (self.run / "embed").resolve().parent / f"supervision-{code}"
+        """Where all ways of one encoder's parameters keep things; made anew when this code is another, or the encoder."""
+        made_of = f"{files.sha256_of(Path(__file__))[:8]}-{self.embed.fingerprint[:8]}"
+        return (self.run / "embed").resolve().parent / f"supervision-{made_of}"
+
+    @property
+    def seconds(self) -> float:
+        """What the training took; with the run's own encoder, where the way has one for a teacher."""
+        teacher = (self.finetune, self.embed) if self.way in TAUGHT else ()
+        places = [self.place, *(stage.path for stage in teacher)]
+        return sum(files.read_object(place / TIMINGS)["seconds"] for place in places)
 
     @property
     def place(self) -> Path:
@@ -163,6 +169,7 @@ CHUNK_WAYS: dict[str, Callable[[Task, TrainingChunks], tuple[np.ndarray, np.ndar
     "average_of_weights": _plain,
     "plain_4": _plain,
 }
+TAUGHT = ("agreement", "distillation")  # by the run's own encoder, so that twice the training goes into them
 # These take the loss of a document: of the mean or the maximum of its chunks' logits (multiple-instance learning), or of the logits
 # of the mean of its vectors, weighed by attention (Ilse et al. 2018, without the gate).
 POOLS = ("pool_mean", "pool_max", "pool_attention")

@@ -2,7 +2,7 @@
 
     python experiments/044-chinese/titles.py RUN... OUT.json
 
-A run that was not evaluated has no accuracy on test: dev decides which one is.
+A run that was not evaluated has no accuracy on test. The fastest was, as dev could not tell them apart.
 """
 
 from __future__ import annotations

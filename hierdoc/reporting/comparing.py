@@ -124,7 +124,7 @@ def differences(summary: DatasetSummary) -> Section:
     far = {name: interval for name, (interval, _) in intervals.items() if interval.high < -FAR}
     near = {name: shown for name, shown in intervals.items() if name not in far}
     chosen = summary.chosen.name if summary.chosen else ""
-    figure = figures.forest(near, summary.baseline.name, chosen) if near else ""
+    figure = figures.forest(near, summary.baseline.name, chosen, summary.measure) if near else ""
     caption = (
         "Green and red: the interval excludes zero, and an exact sign test of the documents that differ agrees (p < 0.05). Grey: "
         "these documents can't tell. * is the arm that dev prefers."
@@ -175,7 +175,9 @@ def by_length(summary: DatasetSummary) -> Section:
         ]
         for arm in shown
     }
-    figure = figures.lines_by_bin([name for name, _ in bins], [int(members.sum()) for _, members in bins], values)
+    figure = figures.lines_by_bin(
+        [name for name, _ in bins], [int(members.sum()) for _, members in bins], values, summary.measure
+    )
     notes = [f"Chunks as {summary.baseline.name}'s stage cut them."]
     if 0 < summary.long.sum() < len(summary.long):
         long_rows = [

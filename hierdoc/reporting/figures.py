@@ -18,7 +18,7 @@ MARKERS = "osD^vP*X<>"
 MOST_ARMS = 6  # in a figure of lines; the others are in the tables
 
 
-def forest(rows: Mapping[str, tuple[Interval, bool]], baseline: str, chosen: str) -> str:
+def forest(rows: Mapping[str, tuple[Interval, bool]], baseline: str, chosen: str, measure: str = "accuracy") -> str:
     """Return each arm's difference from the baseline with its interval, best first; those that are clear in colour."""
     ordered = sorted(rows.items(), key=lambda row: row[1][0].estimate)
     figure, axes = _axes(6.4, 0.9 + 0.3 * len(ordered))
@@ -28,13 +28,15 @@ def forest(rows: Mapping[str, tuple[Interval, bool]], baseline: str, chosen: str
         axes.plot([interval.low, interval.high], [at, at], color=colour, linewidth=2.5, solid_capstyle="round")
         axes.plot(interval.estimate, at, "o", color=colour, markersize=6)
     axes.set_yticks(range(len(ordered)), [name + " *" * (name == chosen) for name, _ in ordered])
-    axes.set_xlabel(f"accuracy minus that of {baseline} (95 % paired interval)")
+    axes.set_xlabel(f"{measure} minus that of {baseline} (95 % paired interval)")
     axes.grid(axis="y", visible=False)
     return _svg(figure)
 
 
-def lines_by_bin(names: Sequence[str], counts: Sequence[int], values: Mapping[str, Sequence[Interval]]) -> str:
-    """Return each arm's accuracy in each bin with its interval; `names` and `counts` are the bins'."""
+def lines_by_bin(
+    names: Sequence[str], counts: Sequence[int], values: Mapping[str, Sequence[Interval]], measure: str = "accuracy"
+) -> str:
+    """Return each arm's accuracy (or what `measure` is) in each bin with its interval; `names` and `counts` are the bins'."""
     figure, axes = _axes(6.4, 3.6)
     width = 0.5 / max(1, len(values))
     for at, (arm, intervals) in enumerate(values.items()):
@@ -47,7 +49,7 @@ def lines_by_bin(names: Sequence[str], counts: Sequence[int], values: Mapping[st
         )  # fmt: skip
     axes.set_xticks(range(len(names)), [f"{name}\n{count:,} docs" for name, count in zip(names, counts, strict=True)])
     axes.set_xlabel("chunks of the document")
-    axes.set_ylabel("accuracy")
+    axes.set_ylabel(measure)
     _legend(axes)
     return _svg(figure)
 
