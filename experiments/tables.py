@@ -1,7 +1,8 @@
 """Put the tables of results/*.json and of data_splits/*/split.json into the READMEs, between their lines
 `<!-- results: FILE -->`, `<!-- folds: FILES -->` (with a *), `<!-- split: FILE -->`, `<!-- cases: FILE -->` (of a
-benchmark), `<!-- summary: FILES -->` (a row for each folder of results) or `<!-- headline: FOLDER -->` (of an experiment with
-a config.yaml) and `<!-- end -->`.
+benchmark), `<!-- summary: FILES -->` (a row for each folder of results), `<!-- headline: FOLDER -->` (of an experiment with
+a config.yaml) or `<!-- default: FOLDER,FOLDER -->` (what `run` trains beside others, a row for each dataset, of the last folder
+that has it) and `<!-- end -->`.
 
 python experiments/tables.py            # rewrites them
 python experiments/tables.py --check    # exits with 1 when one of them is not what the JSON says
@@ -17,7 +18,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-MARKED = re.compile(r"(<!-- (results|folds|split|cases|summary|headline): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MARKED = re.compile(
+    r"(<!-- (results|folds|split|cases|summary|headline|default): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL
+)
 ROWS = (
     ("document_accuracy", "LSTM over the chunk vectors"),
     ("average_accuracy", "average of the chunks' probabilities"),
@@ -26,6 +29,14 @@ ROWS = (
     ("tfidf_svm_accuracy", "TF-IDF + linear SVM"),
     ("majority_accuracy", "majority class"),
 )
+
+BESIDE = {
+    "mean_pool-words": "the default: `mean_pool` with words",
+    "mean_pool": "without words",
+    "lstm": "LSTM",
+    "average": "average of the chunks",
+    "tfidf_svm": "TF-IDF + linear SVM",
+}
 
 
 def table(result: dict) -> str:
@@ -151,6 +162,24 @@ def cases_table(result: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def default_table(folders: list[Path], beside: Path) -> str:
+    """Return how right the default is on each dataset of experiments, as Markdown, beside other arms that read the same encoders."""
+    from hierdoc.comparison.summary import mean_and_spread, read_summaries
+
+    found = {summary.name: (folder, summary) for folder in folders for summary in read_summaries(folder)[1]}
+    lines = [_row("accuracy on test", "documents", *BESIDE.values(), "the default above the SVM, points")]
+    lines.append(_row(*["---"] * (len(BESIDE) + 3)))
+    for name, (folder, summary) in found.items():
+        arms = {arm.name: arm for arm in summary.arms}
+        cells = [mean_and_spread(arms[arm].accuracy()) if arm in arms else "" for arm in BESIDE]
+        interval = summary.difference(arms["mean_pool-words"], other=arms["tfidf_svm"]).interval
+        above = f"{100 * interval.estimate:+.1f} ({100 * interval.low:+.1f} to {100 * interval.high:+.1f})"
+        link = f"[{name}]({Path(os.path.relpath(folder, beside)) / 'README.md'})"
+        lines.append(_row(link, len(summary.documents), *cells, above))
+    note = "Mean ± standard deviation over seeds (their number); differences on the same documents, with their 95 % interval."
+    return "\n".join([*lines, "", note]) + "\n"
+
+
 def headline_table(folder: Path, beside: Path) -> str:
     """Return an experiment's accuracies as Markdown, with links, from the folder `beside`, to its question and its report."""
     from hierdoc.comparison.summary import read_summaries
@@ -183,9 +212,11 @@ def rendered(readme: Path) -> str:
     """Return a README's text with its tables as the JSON says."""
 
     def fill(match: re.Match[str]) -> str:
-        paths = sorted(ROOT.glob(match[3]))
+        paths = [path for pattern in match[3].split(",") for path in sorted(ROOT.glob(pattern))]
         if not paths:
             raise SystemExit(f"{readme}: there is no {match[3]}")
+        if match[2] == "default":
+            return match[1] + default_table(paths, readme.parent) + match[4]
         if match[2] == "summary":
             return match[1] + summary_table(paths) + match[4]
         if match[2] == "headline":
