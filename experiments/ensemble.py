@@ -2,9 +2,10 @@
 
     python experiments/ensemble.py experiments/016-newsgroups --runs build/runs OUT.json [--together lstm,mean_pool,attention]
 
-Needs the run directories that the experiment's results were made in, of one class for each document. The documents' probabilities of each arm's seeds are averaged; or, with
-`--together`, those of several arms, seed by seed. Beside their accuracy, on dev and on test, stands the mean accuracy of those
-averaged, and the difference on test, on the same documents, with its 95 % interval (bootstrap over documents).
+Needs the run directories that the experiment's results were made in, of one class for each document. The documents' probabilities
+of each arm's seeds are averaged; or, with `--together`, those of several arms, seed by seed. Beside their accuracy, on dev and on
+test, stands the mean accuracy of those averaged, and the difference on test, on the same documents, with its 95 % interval
+(bootstrap over documents).
 """
 
 from __future__ import annotations
