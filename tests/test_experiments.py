@@ -25,6 +25,18 @@ def test_the_tables_in_the_readmes_are_what_the_results_say(tmp_path: Path):
     assert check.returncode == 0, check.stdout
 
 
+def test_the_table_of_the_default_has_each_datasets_own_figures():
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    (row,) = [line.split(" | ") for line in lines if line.startswith("| [20ng](experiments/016-newsgroups/README.md)")]
+    results = ROOT / "experiments/016-newsgroups/results"
+    for cell, arm in zip(row[2:7], ("mean_pool-words", "mean_pool", "lstm", "average", "tfidf_svm"), strict=True):
+        found = [
+            json.loads(path.read_text())["metrics"]["document_accuracy"]
+            for path in results.glob(f"20ng.{arm}.seed-*.json")
+        ]
+        assert cell.startswith(f"{sum(found) / len(found):.3f}") and cell.endswith(f"({len(found)})")
+
+
 def test_a_changed_figure_is_noticed(tmp_path: Path):
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments/tables.py").write_bytes((ROOT / "experiments/tables.py").read_bytes())
