@@ -112,7 +112,7 @@ def add_losses(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--gradient-penalty", type=float, default=0.0, metavar="SHARE",
-        help="of half the squared norm of the loss's gradient by the inputs' embeddings, added to the loss",
+        help="of half the squared norm of a step's loss' gradient by the inputs' embeddings, added to the loss; larger steps weaken it",
     )  # fmt: skip
     parser.add_argument(
         "--r-drop", type=float, default=0.0, metavar="SHARE",

@@ -111,7 +111,7 @@ def _evaluate_baseline(run: str | PathLike[str], baseline: str, split: str, over
         materials.append(baselines.Material(read.label_ids, read.texts, documents))
     labels = chunk.details["labels"]
     answers = baselines.answer(baseline, *materials, len(labels))
-    about = {"baseline": baseline, "split": split, **answers.chosen}
+    about = {"baseline": baseline, "split": split, "chosen": answers.chosen}
     return _write(stage, about, answers, texts, labels)
 
 
@@ -156,7 +156,7 @@ def evaluate_own(
     texts = _texts(parents["chunk"], split)
     answers = answer(Path(run), split, seed, **asked["arguments"])
     _check_answers(code, answers, texts, len(parents["chunk"].details["labels"]), split)
-    about = {"own_code": Path(code).name, "split": split, **answers.chosen}
+    about = {"own_code": Path(code).name, "split": split, "chosen": answers.chosen}
     seconds = answers.training_seconds
     timings = {} if seconds is None else {"training_seconds": round(seconds, 3)}
     return _write(stage, about, answers, texts, parents["chunk"].details["labels"], timings=timings)

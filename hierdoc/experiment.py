@@ -72,12 +72,26 @@ def run_experiment(
     """
     if jobs < 1:
         raise HierdocError(f"`jobs` must be at least 1, but is {jobs} instead")
-    known = {name: {*inspect.signature(function).parameters} - _OURS for name, function in _STAGES.items()}
-    experiment = read_config(Path(folder))
-    check_config(experiment, {*HEADS, *RULES, *BASELINES}, known)
+    experiment = read_experiment(folder)
     for dataset in experiment.datasets:
         _Work(experiment, dataset, Path(data), Path(runs)).finish(jobs)
     return Path(folder) / "results"
+
+
+def read_experiment(folder: str | PathLike[str]) -> Experiment:
+    """Return what FOLDER/config.yaml says, after a check that it can be run.
+
+    Raises:
+        HierdocError: it is missing, or not as it must be.
+    """
+    experiment = read_config(Path(folder))
+    signatures = {name: inspect.signature(function, eval_str=True) for name, function in _STAGES.items()}
+    settable = {
+        name: {key: parameter.annotation for key, parameter in signature.parameters.items() if key not in _OURS}
+        for name, signature in signatures.items()
+    }
+    check_config(experiment, {*HEADS}, {*RULES, *BASELINES}, settable)
+    return experiment
 
 
 class _Work:

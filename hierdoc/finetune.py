@@ -41,6 +41,7 @@ RANGES = (
     ("learning_rate", (int, float), lambda rate: 0 < rate < 1, "between 0 and 1"),
     ("layer_decay", (int, float), lambda share: 0 < share <= 1, "above 0 and at most 1"),
     ("chunks_per_document", int, lambda number: number >= 1, "at least 1"),
+    ("trainable_layers", int, lambda number: number >= 0, "at least 0"),
     ("batch_size", int, lambda number: number >= 1, "at least 1"),
     ("gradient_accumulation", int, lambda number: number >= 1, "at least 1"),
     ("max_grad_norm", (int, float), lambda norm: 0 < norm < float("inf"), "above 0 and finite"),
@@ -99,7 +100,7 @@ def finetune_encoder(
 
     Adam (epsilon 1e-7), steps of chunks of about one length, warm-up and decay of the rate, dropout 0.2 before the
     softmax (Devlin et al. 2019 use 0.1), no weight decay. The weights kept are those of the epoch with the best chunk
-    accuracy on dev, the earlier one on ties.
+    accuracy on dev (micro-F1 of any number of labels), the earlier one on ties; `joint` says how it differs.
 
     Args:
         run: a run directory with a finished chunk stage.
@@ -120,7 +121,8 @@ def finetune_encoder(
         class_weight: none, or balanced: rare classes count more.
         focal_gamma: how much less chunks count that are answered well already (Lin et al. 2017); 0 is the cross-entropy.
         label_smoothing: the share of a label that is spread over all classes (Szegedy et al. 2016).
-        gradient_penalty: adds half this share of the squared norm of the loss's gradient with respect to the tokens' embeddings.
+        gradient_penalty: adds half this share of the squared norm of the gradient of a step's mean loss with respect to the
+            tokens' embeddings: twice the batch size halves it.
         r_drop: adds half this share of the disagreement of two passes with different dropout (Liang et al. 2021).
         decay: of the rate after the warm-up: linear or cosine, to 0, or exponential, to 1 % of the peak.
         warmup: the share of the steps in which the rate rises.
@@ -130,7 +132,8 @@ def finetune_encoder(
         joint: another run with a trained head, from which to go on: the loss of a document flows through the head into the encoder, by
             all its chunks in each step, or by `chunks_per_document` of them, in order; 8 documents a step, and the head learns at 10
             times the encoder's rate. RUN gets its chunk stage where it has none. The best epoch is that with the best document
-            accuracy on dev. embed and train_head follow as ever.
+            accuracy (micro-F1) on dev, the lower loss on ties. The chunk softmax learns beside it, without dropout, and nothing of
+            its loss reaches the encoder. embed and train_head follow as ever.
         joint_head: which head of that run; by default the one there is.
         chunks_at_once: how many chunks of a joint step are in memory at once; each is computed twice, whatever the number.
         deterministic: let TensorFlow use only operations that give the same bytes each time.
@@ -227,6 +230,10 @@ def check_arguments(**arguments: Any) -> dict[str, Any]:
     _check_joint(given, of_training)
     if given["gradient_penalty"] and given["trainable_layers"] is not None:
         raise HierdocError("`gradient_penalty` needs the embeddings of tokens, which `trainable_layers` leaves alone")
+    if given["trainable_layers"] is not None and given["freeze_embeddings"]:
+        raise HierdocError("`freeze_embeddings` has no effect with `trainable_layers`, which leaves them alone, too")
+    if given["trainable_layers"] == 0 and given["layer_decay"] != of_training["layer_decay"]:
+        raise HierdocError("`layer_decay` has no effect with `trainable_layers` 0")
     if given["adapter_size"] is not None and given["trainable_layers"] == 0:
         raise HierdocError("`adapter_size` has no effect with `trainable_layers` 0")
     check_seed(given["seed"])
@@ -240,8 +247,10 @@ def _check_joint(given: dict[str, Any], defaults: dict[str, Any]) -> None:
             raise HierdocError(f"`{useless[0]}` has no effect without `joint`")
     elif unfollowed := [name for name in NOT_JOINT if given[name] != defaults[name]]:
         raise HierdocError(f"`{unfollowed[0]}` is not to be had together with `joint`")
-    elif given["epochs"] == 0:
-        raise HierdocError("`joint` needs `epochs` of at least 1")
+    else:
+        for name in ("epochs", "trainable_layers"):
+            if given[name] == 0:
+                raise HierdocError(f"`joint` needs `{name}` of at least 1")
 
 
 def _find_encoder_of(chunk: FinishedStage) -> EncoderSource:
@@ -261,7 +270,7 @@ def _read_train_and_dev(chunk: FinishedStage) -> tuple[TrainingChunks, TrainingC
     train, dev = (read_chunks(chunk, split) for split in ("train", "dev"))
     if not dev.rows:
         raise HierdocError(f"{chunk.path}: has no dev documents, and the best epoch is chosen on dev")
-    check_dev_labels(dev.label_ids)
+    check_dev_labels(dev.label_ids, chunk.path)
     return train, dev
 
 

@@ -134,7 +134,7 @@ def stages_for_heads(run: str | PathLike[str]) -> dict[str, FinishedStage]:
     dev_labels, dev_label_ids = read_labels(chunk, read_documents(chunk, "dev", ["labels"])["labels"].to_pylist())
     if not dev_labels:
         raise HierdocError(f"{chunk.path}: has no dev documents, and early stopping needs some")
-    check_dev_labels(dev_label_ids)
+    check_dev_labels(dev_label_ids, chunk.path)
     return stages
 
 

@@ -44,7 +44,7 @@ def answer(run, split, seed, times=1):
     assert seed in (0, 1) and times in (1, 2)
     documents = read_split(read_stage(run, "chunk"), read_stage(run, "embed"), split).documents
     probs = average(documents)
-    return Answers(probs.argmax(axis=1), probs)
+    return Answers(probs.argmax(axis=1), probs, {"times": times})
 """
 
 
@@ -273,7 +273,7 @@ def test_an_arm_may_be_own_code_of_the_experiments_folder(copy: Path):
     selection = json.loads((copy / "results/selection.json").read_text())["tiny"]["mean_dev_accuracy"]
     assert selection["mine"] == selection["average"]
     write_report(copy)
-    assert "mine" in (copy / "report.md").read_text()
+    assert "mine, seed 1, fold-2.csv: dev decided for times 2" in (copy / "report.md").read_text()
     code.write_text(OWN_CODE + "# another\n", encoding="utf-8")
     with pytest.raises(HierdocError, match="tiny.mine.seed-0.json: is of another configuration"):
         run_experiment(copy, copy.parent, copy.parent / "runs")
@@ -317,6 +317,16 @@ def test_texts_are_shown_on_demand_in_pages_of_another_name(copy: Path):
         write_report(copy, with_text=True, runs=copy.parent / "none")
 
 
+def test_what_is_wrong_with_the_selection_or_a_split_file_is_told_before_a_report(copy: Path):
+    selection = copy / "results/selection.json"
+    selection.write_text('{"tiny": {"chosen": "lstm"}}')
+    with pytest.raises(HierdocError, match="selection.json: 'tiny' must have a key `configurations`"):
+        write_report(copy)
+    (copy / "fold-2.csv").unlink()
+    with pytest.raises(HierdocError, match="fold-2.csv: this split file of dataset 'tiny' does not exist"):
+        write_report(copy)
+
+
 def test_a_stage_runs_in_a_process_of_its_own(folder: Path, tmp_path: Path):
     """The one test that does not patch it: a words-only arm."""
     config = (folder / "config.yaml").read_text()
@@ -353,9 +363,8 @@ def test_folds_that_are_trained_at_once_give_the_same_results(folder: Path, tmp_
             (facts["metrics"], facts["predictions"], [part["fingerprints"]["chunk"] for part in facts["parts"]])
         )
         dev = [part["timings"]["evaluate/majority-dev"] for part in facts["parts"]]
-        assert [timing["num_cores"] for timing in dev] == [len(share) for share in apart.shares_of_cores(jobs)] * (
-            3 - jobs
-        )
+        shares = [len(share) for share in apart.shares_of_cores(jobs)] * (3 - jobs)
+        assert sorted(timing["num_cores"] for timing in dev) == sorted(shares)
     assert found[0] == found[1]
 
 
@@ -379,4 +388,4 @@ def test_encoders_and_heads_that_are_trained_at_once_are_those_trained_one_by_on
         assert at_once["metrics"]["confusion_matrix"] == one_by_one["metrics"]["confusion_matrix"]
         for part, before in zip(at_once["parts"], one_by_one["parts"], strict=True):
             assert part["dev"] == before["dev"]
-            assert part["timings"]["finetune"]["num_cores"] == len(apart.shares_of_cores(2)[0])
+            assert part["timings"]["finetune"]["num_cores"] in {len(share) for share in apart.shares_of_cores(2)}

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from hierdoc import write_report
+from hierdoc.experiment import read_experiment
 
 ROOT = Path(__file__).parent.parent
 RESULTS = sorted(ROOT.glob("experiments/00*/results/*.json"))
+OF_ARMS = sorted(ROOT.glob("experiments/*/results/*.seed-*.json"))  # what `hierdoc.experiment` made
+CONFIGURED = sorted(path.parent for path in ROOT.glob("experiments/*/config.yaml") if "\narms:" in path.read_text())
 REPORTED = sorted(path.parent for path in ROOT.glob("experiments/*/report.html"))
 
 
@@ -166,6 +169,19 @@ def test_a_result_adds_up_and_holds_no_path_of_a_machine(path: Path):
     assert metrics["num_documents"] == result["documents_by_split"][metrics["split"]]
     assert re.fullmatch("[0-9a-f]{40}", result["commit"]) and not result["dirty"]
     assert not re.search(r"""(^|[\s"'=:])/\w""", text), "an absolute path"
+
+
+def test_results_of_arms_are_of_committed_code_and_hold_no_path_of_a_machine():
+    assert len(OF_ARMS) > 100
+    for path in OF_ARMS:
+        text = path.read_text(encoding="utf-8")
+        assert json.loads(text)["dirty"] is False, path
+        assert not re.search(r"""(^|[\s"'=:])/\w""", text), f"an absolute path in {path}"
+
+
+@pytest.mark.parametrize("folder", CONFIGURED, ids=lambda folder: folder.name)
+def test_an_experiment_can_still_be_run(folder: Path):
+    assert read_experiment(folder).arms
 
 
 @pytest.mark.parametrize("folder", REPORTED, ids=lambda folder: folder.name)

@@ -35,7 +35,8 @@ from hierdoc.learning.history import History
 from hierdoc.learning.optimizers import adam
 from hierdoc.learning.schedules import warmup_linear
 from hierdoc.learning.seeds import generator, seed_tensorflow
-from hierdoc.objectives.classification import ChunkHead, accuracy_and_loss, chunk_probs, softmax, weighted_loss
+from hierdoc.objectives import ONE_LABEL
+from hierdoc.objectives.classification import ChunkHead, accuracy_and_loss, softmax, weighted_loss
 from hierdoc.progress import bar, say
 from hierdoc.sequences.grouping import DocumentVectors
 from hierdoc.sequences.reading import TrainingChunks, read_chunks, read_split
@@ -120,7 +121,7 @@ class Task:
 def document_probs(documents: DocumentVectors, arrays: dict[str, np.ndarray], way: str) -> np.ndarray:
     """Return a way's probabilities of B documents, float (B, C), by the arrays of its head."""
     if way not in POOLS:
-        return average(dataclasses.replace(documents, probs=chunk_probs(documents.vectors, arrays)))
+        return average(dataclasses.replace(documents, probs=ONE_LABEL.chunk_probs(documents.vectors, arrays)))
     logits = documents.vectors.astype(np.float64) @ arrays["kernel"] + arrays["bias"]
     starts = documents.starts[:-1]
     if way == "pool_mean":
@@ -196,7 +197,13 @@ def _train_and_encode(task: Task) -> None:
     _check_followed(parameters)
     num_frozen = encoder.config["num_hidden_layers"] - parameters["trainable_layers"]
     frozen = FrozenOutputs(
-        task.shared / "frozen.bin", encoder, num_frozen, chunks["train"].rows, parameters["precision"], chunk_size
+        task.shared / "frozen.bin",
+        encoder,
+        num_frozen,
+        chunks["train"].rows,
+        np.arange(len(chunks["train"].rows)),
+        parameters["precision"],
+        chunk_size,
     )
     timings, started = task.place / TIMINGS, time.monotonic()
     earlier = files.read_object(timings)["seconds"] if timings.exists() else 0.0
@@ -208,6 +215,7 @@ def _train_and_encode(task: Task) -> None:
     arrays = _train(
         task, encoder, frozen, num_frozen, chunks["train"], chunks["dev"], parameters, chunk_size, checkpoints
     )
+    note_seconds()
     encoding = task.embed.parameters
     engine = ENGINES[encoding["engine"]](
         {"name": "bert", **encoder.config}, encoder.arrays(), encoding["precision"], chunk_size
@@ -216,7 +224,6 @@ def _train_and_encode(task: Task) -> None:
     for split, of_split in chunks.items():
         with bar(f"embed {split}", "chunks", len(of_split.rows)) as progress:
             kept[f"{split}_vectors"] = encode_chunks(engine, of_split.rows, progress)
-    note_seconds()
     with files.atomic(task.place / "encoded.npz") as partial, partial.open("wb") as file:
         np.savez(file, **kept)
 
@@ -277,7 +284,7 @@ def _train(
 
         def batches_of(epoch: int) -> list[Callable[[], loop.LabelledBatch]]:
             ones = np.ones(task.num_classes, np.float32)
-            further = lambda members, length: (frozen.padded(members.tolist(), CHUNKS_PER_STEP, length),)  # noqa: E731
+            further = lambda members, length: (frozen.padded(members, CHUNKS_PER_STEP, length),)  # noqa: E731
             makers = make_batches(plans[epoch], train, ones, further_inputs=further)
             return [
                 functools.partial(_retold, make, members, targets, chunk_weights)
@@ -386,9 +393,7 @@ def _batch_of_documents(
         membership[place, done : done + len(of_document)] = 1 / len(of_document)
         labels[place], weights[place] = train.label_ids[of_document[0]], 1
         done += len(of_document)
-    return loop.LabelledBatch(
-        (*inputs, frozen.padded(members.tolist(), CHUNKS_PER_STEP, length), membership), labels, weights
-    )
+    return loop.LabelledBatch((*inputs, frozen.padded(members, CHUNKS_PER_STEP, length), membership), labels, weights)
 
 
 def _pooled_logits(way: str, vectors: Any, logits: Any, membership: Any, attention: dict[str, Any]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -83,11 +82,7 @@ def load_thresholds(path: str | PathLike[str], config: Mapping[str, Any]) -> np.
         )
     for label in labels:
         value = found.get(label)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or not (math.isfinite(value) and 0 <= value <= 1)
-        ):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
             raise HierdocError(
                 f"{path}: the threshold of {label!r} must be a number from 0 to 1, but is {value!r} instead"
             )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import concurrent.futures.process
 import multiprocessing
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+from hierdoc.errors import HierdocFailure
 
 _OF_THREAD = threading.local()  # .cores: where the processes that this thread starts may run
 _END = object()
@@ -18,12 +20,17 @@ def call(function: Callable[..., Any], **arguments: Any) -> None:
     """Call `function` in a process of its own, on this thread's cores (see `run_side_by_side`), and wait for its end.
 
     Raises:
+        HierdocFailure: the process was killed.
         Exception: what the function raises.
     """
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
         cores = getattr(_OF_THREAD, "cores", None)
-        pool.submit(_call, os.getpid(), cores, function, arguments).result()
+        try:
+            pool.submit(_call, os.getpid(), cores, function, arguments).result()
+        except concurrent.futures.process.BrokenProcessPool:
+            of_what = f"{function.__name__} of {arguments['run']}" if "run" in arguments else function.__name__
+            raise HierdocFailure(f"{of_what}: its process was killed; perhaps the memory was full") from None
 
 
 def run_side_by_side(tasks: Sequence[Iterable[object]], at_once: int) -> None:

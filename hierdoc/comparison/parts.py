@@ -34,7 +34,7 @@ def part_facts(stages: Mapping[str, FinishedStage], evaluate: str, split: Path) 
         "split": split.name,
         "split_sha256": files.sha256_of(split),
         "dev": {key: dev[key] for key in OF_DEV if key in dev},
-        "chosen": {key: value for key, value in dev.items() if key == "penalty"},
+        "chosen": dev.get("chosen", {}),
         "documents_by_split": stages["chunk"].details["documents_by_split"],
         "num_chunks": stages["chunk"].details["num_chunks"],
         "coverage": coverage(stages["chunk"]),

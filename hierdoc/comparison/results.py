@@ -20,6 +20,7 @@ from hierdoc.stages import files, tables
 
 FORMAT = 1
 SELECTION = "selection.json"  # beside the results: which arm dev prefers, written before test is read
+_KEYS = ("dataset", "arm", "configuration", "seed", "splits", "data_sha256", "parts", "metrics", "predictions")
 PREDICTIONS = pa.schema(
     [
         ("doc_id", pa.string()),
@@ -225,6 +226,8 @@ def _read(path: Path) -> Result:
     facts = files.read_object(path)
     if facts.get("format") != FORMAT:
         raise HierdocError(f"{path}: `format` must be {FORMAT}, but is {facts.get('format')!r} instead")
+    if missing := [key for key in _KEYS if key not in facts]:
+        raise HierdocError(f"{path}: must have a key `{missing[0]}`")
     table_path = path.parent / facts["predictions"]["file"]
     if not table_path.exists() or files.sha256_of(table_path) != facts["predictions"]["sha256"]:
         state = "have changed" if table_path.exists() else "are missing"

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from hierdoc.comparison.config import Experiment, read_config
+from hierdoc.comparison.config import Experiment, check_split_files, read_config
 from hierdoc.comparison.results import SELECTION, Result, check_configured, is_chosen_on, read_results
 from hierdoc.errors import HierdocError
-from hierdoc.evaluation.metrics import CHUNK_BINS
+from hierdoc.evaluation.metrics import bins_of_chunks
 from hierdoc.evaluation.significance import Interval, McNemar, bootstrap_mean, mcnemar, sign_test
 from hierdoc.stages import files
 
@@ -142,13 +142,7 @@ class DatasetSummary:
 
     def by_chunks(self) -> list[tuple[str, np.ndarray]]:
         """Return (name, members as bool (B,)) of each range of numbers of chunks that has documents."""
-        found = []
-        for low, high in CHUNK_BINS:
-            members = (self.num_chunks >= low) & (self.num_chunks <= (high or np.inf))
-            if members.any():
-                name = f"{low}+" if high is None else str(low) if low == high else f"{low}-{high}"
-                found.append((name, members))
-        return found
+        return bins_of_chunks(self.num_chunks)
 
     def by_part(self) -> list[tuple[str, np.ndarray]]:
         """Return (split file's stem, members as bool (B,)) of each split file."""
@@ -169,8 +163,13 @@ def read_summaries(folder: Path) -> tuple[Experiment, list[DatasetSummary]]:
         HierdocError: the configuration or a result is damaged; results do not fit together or are not of it.
     """
     experiment = read_config(folder)
+    check_split_files(experiment)
     selection_path = folder / "results" / SELECTION
     selection = files.read_object(selection_path) if selection_path.exists() else {}
+    for dataset, recorded in selection.items():
+        for key in ("chosen", "configurations", "seeds"):
+            if not isinstance(recorded, dict) or key not in recorded:
+                raise HierdocError(f"{selection_path}: {dataset!r} must have a key `{key}`")
     return experiment, summarise(experiment, read_results(folder), selection)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Union
 
 import numpy as np
@@ -147,19 +148,20 @@ def _check_label_sets(labels: Sequence[tuple[str, ...]]) -> dict[str, Any]:
     return {"num_without_label": without, "mean_labels": round(sum(sizes) / len(sizes), 4)}
 
 
-def check_dev_labels(dev_label_ids: np.ndarray) -> None:
+def check_dev_labels(dev_label_ids: np.ndarray, chunk: Path) -> None:
     """Check that dev has a class that train saw, so that an epoch can be chosen on it.
 
     Args:
         dev_label_ids: int (B,) or (N,), of documents or chunks; `UNSEEN` for a class that train never saw; or bool
             (…, C), which labels they have.
+        chunk: the path of their chunk stage, to be named.
 
     Raises:
         HierdocError: there are dev documents, and all are of unseen classes, or none has a label that train saw.
     """
     found = np.asarray(dev_label_ids)
     if len(found) and not (found.any() if found.ndim == 2 else (found != UNSEEN).any()):
-        raise HierdocError(_only_unseen() if found.ndim == 1 else _WITHOUT_KNOWN_LABEL)
+        raise HierdocError(f"{chunk}: {_only_unseen() if found.ndim == 1 else _WITHOUT_KNOWN_LABEL}")
 
 
 _WITHOUT_KNOWN_LABEL = "no document of dev has a label that train saw, so that no epoch can be chosen on them"

@@ -87,7 +87,7 @@ class Answers:
     Attributes:
         label_ids: int (B,), or of any number of labels bool (B, C).
         probs: float (B, C); NaN where the baseline has no probabilities.
-        chosen: what dev decided.
+        chosen: what dev decided, as JSON values.
         training_seconds: what training took, shared parts and earlier calls included, where own code tells it.
     """
 
@@ -195,6 +195,8 @@ def _answer_with_labels(baseline: str, train: Material, dev: Material, held_out:
     elif baseline == "mean_logistic":
         found = label_baselines.vector_logistic_scores(train, dev, held_out, MEAN_PENALTIES, _mean_vectors)
     else:
+        found = None
+    if found is None:  # it is `majority`, or train has no words
         return _most_frequent(train, dev, held_out)
     given, chosen = label_baselines.thresholded(found, dev)
     probs = np.full(given.shape, np.nan) if baseline == "tfidf_svm" else found[1]

@@ -26,17 +26,19 @@ def share_of_chunks(documents: DocumentVectors) -> np.ndarray:
     return np.add.reduceat(given, documents.starts[:-1], axis=0) / documents.num_chunks[:, None]
 
 
-def word_svm_scores(train: Any, dev: Any, held_out: Any) -> Scores:
-    """Return the decision values of an SVM for each label on TF-IDF; see `hierdoc.words.classifier.fit_words`."""
+def word_svm_scores(train: Any, dev: Any, held_out: Any) -> Scores | None:
+    """Return the decision values of an SVM for each label on TF-IDF, or None without words; see `hierdoc.words.classifier.fit_words`."""
     words = fit_words(train.texts, train.label_ids, dev.texts, dev.label_ids, train.label_ids.shape[1])
+    if not words.terms:
+        return None
     return words.scores(dev.texts), words.scores(held_out.texts), {}
 
 
-def word_logistic_scores(train: Any, dev: Any, held_out: Any, penalties: Sequence[float]) -> Scores:
-    """Return the probabilities by a logistic regression for each label on TF-IDF; one C for all by dev's micro-F1."""
+def word_logistic_scores(train: Any, dev: Any, held_out: Any, penalties: Sequence[float]) -> Scores | None:
+    """Return the probabilities by a logistic regression for each label on TF-IDF, or None without words; one C for all by dev."""
     fitted = fit_terms(train.texts)
     if fitted is None:
-        return frequency_scores(train, dev, held_out)
+        return None
     vectorizer, features = fitted
     return _by_dev(
         features, vectorizer.transform(dev.texts), vectorizer.transform(held_out.texts), train, dev, penalties

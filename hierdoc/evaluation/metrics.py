@@ -62,10 +62,17 @@ def by_chunks(values: np.ndarray, num_chunks: np.ndarray, name: str) -> list[dic
         num_chunks: int (B,).
         name: of the value.
     """
-    rows = []
+    return [
+        {"chunks": shown, "num_documents": int(inside.sum()), name: float(values[inside].mean())}
+        for shown, inside in bins_of_chunks(num_chunks)
+    ]
+
+
+def bins_of_chunks(num_chunks: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Return (name, members as bool (B,)) of each range of numbers of chunks, int (B,), that has documents."""
+    found = []
     for low, high in CHUNK_BINS:
         inside = (num_chunks >= low) & (num_chunks <= (high or np.inf))
         if inside.any():
-            shown = f"{low}+" if high is None else str(low) if low == high else f"{low}-{high}"
-            rows.append({"chunks": shown, "num_documents": int(inside.sum()), name: float(values[inside].mean())})
-    return rows
+            found.append((f"{low}+" if high is None else str(low) if low == high else f"{low}-{high}", inside))
+    return found

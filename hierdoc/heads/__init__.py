@@ -31,14 +31,14 @@ HEADS = {
 DEFAULT_HEAD = "mean_pool"  # what dev liked best of all, with words, in experiments/013-which-head
 
 
-def check_head(head: str) -> None:
-    """Check the name of a head.
+def check_head(head: str, argument: str = "head") -> None:
+    """Check the name of a head, which the caller's own `argument` was given.
 
     Raises:
         HierdocError: there is no such head; the message lists those there are.
     """
     if head not in HEADS:
-        raise HierdocError(f"`head` must be one of {', '.join(sorted(HEADS))}, but is {head!r} instead")
+        raise HierdocError(f"`{argument}` must be one of {', '.join(sorted(HEADS))}, but is {head!r} instead")
 
 
 def can_answer(head: str, multi_label: bool) -> bool:
@@ -66,7 +66,7 @@ def find_head(run: str | PathLike[str], head: str | None = None, argument: str =
         HierdocError: there is no head of that name; or none was named, and `run` has several.
     """
     if head is not None:
-        check_head(head)
+        check_head(head, argument)
         return head
     begun = [
         name for name in sorted(HEADS) if any(Path(run, "heads", name, file).exists() for file in (MANIFEST, STARTED))

@@ -64,3 +64,6 @@ def check_ranges(given: Mapping[str, Any], defaults: Mapping[str, Any], ranges: 
             continue
         if isinstance(value, bool) or not isinstance(value, kind) or not is_in_range(value):
             raise HierdocError(f"`{name}` must be {wanted}, but is {value!r} instead")
+    for name, default in defaults.items():
+        if isinstance(default, bool) and not isinstance(given[name], bool):
+            raise HierdocError(f"`{name}` must be True or False, but is {given[name]!r} instead")

@@ -34,9 +34,14 @@ class Checkpoints:
         self._saved = saved
         self._last, self._cost = time.monotonic(), 0.0
 
+    @property
+    def exist(self) -> bool:
+        """Whether an interrupted work has left one, which may be damaged."""
+        return self._path.exists()
+
     def load(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
         """Return (facts, arrays) of the last checkpoint, or None where there is none that can be read."""
-        if not self._path.exists():
+        if not self.exist:
             return None
         try:
             with np.load(self._path, allow_pickle=False) as stored:

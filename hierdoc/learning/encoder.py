@@ -208,11 +208,10 @@ def _frozen_outputs(
 ) -> FurtherInputs:
     """Return a batch's further input: what the encoder's first layers make of its chunks, those that any epoch draws."""
     drawn = np.unique(np.concatenate([members for plan in plans for _, members in plan]))
-    rows = [train.rows[at] for at in drawn.tolist()]
-    outputs = FrozenOutputs(path, encoder, num_layers, rows, parameters["precision"], chunk_size)
+    outputs = FrozenOutputs(path, encoder, num_layers, train.rows, drawn, parameters["precision"], chunk_size)
 
     def further_inputs(members: np.ndarray, length: int) -> tuple[np.ndarray, ...]:
-        return (outputs.padded(np.searchsorted(drawn, members).tolist(), parameters["batch_size"], length),)
+        return (outputs.padded(members, parameters["batch_size"], length),)
 
     return further_inputs
 

@@ -175,11 +175,15 @@ def train_jointly(
     softmax.kernel.assign(chunk_head["kernel"])
     softmax.bias.assign(chunk_head["bias"])
     body = encoder.trainable(parameters["freeze_embeddings"], parameters["trainable_layers"])
+    starts = np.searchsorted(train.document_of, np.arange(len(train.doc_ids) + 1))
+    per_document, seed = parameters["chunks_per_document"], parameters["seed"]
+    plans = [_plan_epoch(starts, per_document, seed, epoch) for epoch in range(parameters["epochs"])]
     num_frozen, frozen = 0, None
     if parameters["trainable_layers"] is not None:
         num_frozen = encoder.config["num_hidden_layers"] - parameters["trainable_layers"]
+        drawn = np.unique(np.concatenate([places for plan in plans for (step,) in plan for places in step]))
         frozen = FrozenOutputs(
-            checkpoints.scratch, encoder, num_frozen, train.rows, parameters["precision"], chunk_size
+            checkpoints.scratch, encoder, num_frozen, train.rows, drawn, parameters["precision"], chunk_size
         )
 
     def encode(token_ids: Any, mask: Any, *hidden: Any, dropout_seed: Any) -> Any:
@@ -189,9 +193,6 @@ def train_jointly(
 
     loss_of = losses.make_loss(objective, parameters["focal_gamma"], parameters["label_smoothing"])
     model = Model(encode, body, head, softmax, objective, loss_of)
-    starts = np.searchsorted(train.document_of, np.arange(len(train.doc_ids) + 1))
-    per_document, seed = parameters["chunks_per_document"], parameters["seed"]
-    plans = [_plan_epoch(starts, per_document, seed, epoch) for epoch in range(parameters["epochs"])]
     schedule = warmup_and_decay(
         parameters["decay"], parameters["learning_rate"], sum(map(len, plans)), parameters["warmup"]
     )
@@ -212,7 +213,7 @@ def train_jointly(
         _read_dev, build_engine(encoder, parameters["precision"], chunk_size), dev, model, num_classes
     )
     with in_precision(parameters["precision"]):
-        if checkpoints.load() is None:
+        if not checkpoints.exist:
             say(f"joint: before it, dev_{objective.measure} is {read_dev()[f'dev_{objective.measure}']:.4f}")
         outcome = loop.train(
             loop.Trained(model.variables, [*optimizer.variables, *step.variables], take_step, optimizer),
@@ -278,7 +279,7 @@ def _blocks(
             places = chosen[part]
             inputs = pad_tokens([train.rows[place] for place in places], at_once, length)
             if frozen is not None:
-                inputs += (frozen.padded(places.tolist(), at_once, length),)
+                inputs += (frozen.padded(places, at_once, length),)
             blocks.append(Block(part, inputs))
     return blocks
 

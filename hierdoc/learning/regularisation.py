@@ -16,8 +16,10 @@ class Regularisation:
     """What is added to a loss.
 
     Attributes:
-        gradient_penalty: this share of half the squared norm of the loss's gradient with respect to `shift` (Miyato et al. 2017,
-            Adversarial Training Methods, of which it is the first-order term); with `r_drop`, of the first pass' loss.
+        gradient_penalty: this share of half the squared norm of the gradient of a batch's mean loss with respect to `shift`: as each row
+            of N has 1 / N of that loss, a share of half the mean of the rows' own squared norms, over N. Miyato et al. 2017, Adversarial
+            Training Methods, is its relative: they add the loss at a shift of fixed length along each row's own gradient, of which the
+            first-order term is the norm, not its square. With `r_drop`, of the first pass' loss.
         shift_of: a batch's inputs to zeros that `forward` adds to its embeddings, as its argument `shift`.
         r_drop: half this share of the `disagreement` of two passes with different dropout, and the loss is the mean of both
             (Liang et al. 2021, R-Drop, whose loss is their sum and twice that).

@@ -77,6 +77,7 @@ def overview(summary: DatasetSummary) -> Section:
     ]
     if any(not arm.values("log_loss") for arm in summary.arms):
         notes.append(f"An arm without {next(iter(of_probabilities.values()))} has no probabilities.")
+    notes += _what_own_code_chose(summary)
     near = np.asarray(summary.documents["near_duplicate_of_train"].to_pylist(), bool)
     if near.any() and not near.all():
         without = [
@@ -87,6 +88,17 @@ def overview(summary: DatasetSummary) -> Section:
         heading = f"{summary.measure} without {near.sum():,} near-duplicates of training documents"
         tables.append(Table(["arm", heading, "difference"], without))
     return Section(summary.name, paragraphs=_what_is_compared(summary), tables=tables, notes=notes)
+
+
+def _what_own_code_chose(summary: DatasetSummary) -> list[str]:
+    """Return a sentence for each arm of own code, seed and split file that says what dev decided there."""
+    return [
+        f"{arm.name}, seed {result.facts['seed']}, {part['split']}: dev decided for "
+        + ", ".join(f"{name} {value}" for name, value in part["chosen"].items())
+        for arm in summary.arms if arm.own_code
+        for result in arm.results
+        for part in result.facts["parts"] if part["chosen"]
+    ]  # fmt: skip
 
 
 def _what_is_compared(summary: DatasetSummary) -> list[str]:

@@ -70,6 +70,11 @@ def test_thresholds_come_back_in_the_order_that_is_asked_for(tmp_path: Path):
         ({"thresholds": {"a": 0.5, "b": 0.5, "c": 0.5}}, "a threshold for 'c', which is none of the run's 2 labels"),
         ({"thresholds": {"a": 0.5}}, "the threshold of 'b' must be a number from 0 to 1, but is None"),
         ({"thresholds": {"a": 0.5, "b": "high"}}, "the threshold of 'b' must be a number from 0 to 1, but is 'high'"),
+        ({"thresholds": {"a": 10**400, "b": 0.5}}, "the threshold of 'a' must be a number from 0 to 1, but is 1000"),
+        (
+            {"thresholds": {"a": float("nan"), "b": 0.5}},
+            "the threshold of 'a' must be a number from 0 to 1, but is nan",
+        ),
         ({"thresholds": {"a": 1.5, "b": 0.5}}, "the threshold of 'a' must be a number from 0 to 1, but is 1.5"),
         ({"thresholds": {"a": True, "b": 0.5}}, "the threshold of 'a' must be a number from 0 to 1, but is True"),
     ],

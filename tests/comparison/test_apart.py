@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hierdoc.comparison import apart
+from hierdoc.errors import HierdocFailure
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,6 +32,15 @@ def test_a_call_has_a_process_of_its_own_with_all_cores(tmp_path: Path):
     assert (tmp_path / "cores").read_text() == " ".join(map(str, sorted(os.sched_getaffinity(0))))
     with pytest.raises(ValueError, match="told here"):
         apart.call(fail, what="told here")
+
+
+def die(run: str) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_is_told_in_one_line():
+    with pytest.raises(HierdocFailure, match="^die of runs/a: its process was killed; perhaps the memory was full$"):
+        apart.call(die, run="runs/a")
 
 
 def test_what_runs_side_by_side_has_cores_of_its_own(tmp_path: Path):

@@ -27,15 +27,19 @@ arms:
   words: {answers: tfidf_svm}
   average:
 """
-KNOWN = {"chunk": {"id_column", "chunk_size"}, "finetune": set(), "embed": set(), "head": {"epochs"}}
-ANSWERERS = {"lstm", "average", "tfidf_svm"}
+SETTABLE = {
+    "chunk": {"id_column": str, "chunk_size": int},
+    "finetune": {"learning_rate": float | None},
+    "embed": {},
+    "head": {"epochs": int, "words": bool},
+}
 
 
 def read(folder: Path, text: str = GOOD):
     (folder / "split.csv").touch()
     (folder / "config.yaml").write_text(text, encoding="utf-8")
     experiment = read_config(folder)
-    check_config(experiment, ANSWERERS, KNOWN)
+    check_config(experiment, {"lstm"}, {"average", "tfidf_svm"}, SETTABLE)
     return experiment
 
 
@@ -107,7 +111,25 @@ def test_an_arms_arguments_go_before_the_datasets(tmp_path: Path):
             "  mean:",
             "by one of average, lstm, tfidf_svm, or by a .py file of the experiment, but is by 'mean'",
         ),
-        ("epochs: 5", "epoch: 5", "`head` of arm 'lstm' has 'epoch'; it may have epochs"),
+        ("epochs: 5", "epoch: 5", "`head` of arm 'lstm' has 'epoch'; it may have epochs, words"),
+        ("epochs: 5", "epochs: 5.5", "'epochs' in `head` of arm 'lstm' must be a whole number, but is 5.5 instead"),
+        ("epochs: 5", "epochs: true", "'epochs' in `head` of arm 'lstm' must be a whole number, but is True instead"),
+        ("epochs: 5", 'words: "no"', "'words' in `head` of arm 'lstm' must be true or false, but is 'no' instead"),
+        ("chunk_size: 100", "chunk_size: 2e2", "of dataset 'letters' must be a whole number, but is '2e2' instead"),
+        ("id_column: id", "id_column: 7", "'id_column' in `chunk` of dataset 'letters' must be text, but is 7 instead"),
+        (
+            "head: {epochs: 5}",
+            "finetune: {learning_rate: fast}",
+            "must be a number such as 0.0002 or null, but is 'fast'",
+        ),
+        (
+            "average:",
+            "average: {head: {epochs: 5}}",
+            "arm 'average' has `head` arguments, but is not answered by a head",
+        ),
+        ("tfidf_svm}", "tfidf_svm, finetune: {}}", "arm 'words' has `finetune` arguments, but reads words only"),
+        ("  average:", "  average:\n  average:", "is not YAML: 'average' is there twice in"),
+        ("[split.csv]", "[split.csv, b/split.csv]", "`splits` of dataset 'letters' must be files of different names"),
         ("id_column: id", "id: id", "`chunk` of dataset 'letters' has 'id'; it may have chunk_size, id_column"),
         ("chunk: {chunk_size: 200}", "chunk: 200", "`chunk` of arm 'lstm' must be a mapping, but is int instead"),
         ("splits: [split.csv]", "splits: [none.csv]", "none.csv: this split file of dataset 'letters' does not exist"),
@@ -124,7 +146,7 @@ def test_an_arm_may_be_answered_by_a_file_of_the_folder(tmp_path: Path):
     own = GOOD + "  mine: {answers: mine.py, own: {any: thing}}\n"
     with pytest.raises(HierdocError, match=r"mine.py: this code of arm 'mine' does not exist"):
         read(tmp_path, own)
-    (tmp_path / "mine.py").touch()
+    (tmp_path / "mine.py").write_text("from elsewhere import answer", encoding="utf-8")
     found = read(tmp_path, own)
     assert [arm.is_own_code for arm in found.arms] == [False, False, False, True]
     assert found.arms[3].arguments(found.datasets[0], "own") == {"any": "thing"}
@@ -132,6 +154,35 @@ def test_an_arm_may_be_answered_by_a_file_of_the_folder(tmp_path: Path):
         read(tmp_path, GOOD.replace("answers: tfidf_svm", "answers: tfidf_svm, own: {a: 1}"))
     with pytest.raises(HierdocError, match="dataset 'mail' has a key 'own'"):
         read(tmp_path, GOOD.replace("seeds: [3, 4]", "own: {}"))
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ("{way: 1}", None),
+        ("{way: 1, k: 2, deep: 3}", None),
+        ("{way: 1, wide: 2}", "`own` of arm 'mine' has 'wide'; mine.py takes way, deep, k"),
+        ("{deep: 1}", "`own` of arm 'mine' must have 'way', which mine.py takes"),
+    ],
+)
+def test_what_own_code_takes_is_known_before_it_runs(own: str, said: str | None, tmp_path: Path):
+    code = "raise RuntimeError\ndef answer(run, split, seed, way, deep=1, *, k=2):\n    pass\n"
+    (tmp_path / "mine.py").write_text(code, encoding="utf-8")
+    config = f"{GOOD}  mine: {{answers: mine.py, own: {own}}}\n"
+    if said is None:
+        assert read(tmp_path, config).arms[3].name == "mine"
+    else:
+        with pytest.raises(HierdocError, match=said):
+            read(tmp_path, config)
+
+
+def test_own_code_may_take_anything_and_must_be_python(tmp_path: Path):
+    config = f"{GOOD}  mine: {{answers: mine.py, own: {{any: thing}}}}\n"
+    (tmp_path / "mine.py").write_text("def answer(run, split, seed, **all): pass", encoding="utf-8")
+    assert read(tmp_path, config).arms[3].name == "mine"
+    (tmp_path / "mine.py").write_text("def answer(", encoding="utf-8")
+    with pytest.raises(HierdocError, match="mine.py: is not Python"):
+        read(tmp_path, config)
 
 
 def test_a_folder_without_a_config_is_told(tmp_path: Path):

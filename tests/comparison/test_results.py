@@ -141,6 +141,9 @@ def test_no_results_and_another_format_are_told(tmp_path: Path):
     path.write_text('{"format": 2}')
     with pytest.raises(HierdocError, match="`format` must be 1, but is 2 instead"):
         read_results(tmp_path)
+    path.write_text('{"format": 1, "dataset": "letters"}')
+    with pytest.raises(HierdocError, match="letters.lstm.seed-0.json: must have a key `arm`"):
+        read_results(tmp_path)
 
 
 def test_three_arms_are_read_by_name(tmp_path: Path):

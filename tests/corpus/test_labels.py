@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,9 +114,9 @@ def test_a_dev_split_without_any_class_of_train_is_said(capsys: pytest.CaptureFi
 
 def test_dev_ids_that_are_all_unseen_are_refused():
     for fine in ([], [0], [UNSEEN, 2, UNSEEN]):
-        check_dev_labels(np.asarray(fine, np.int32))
+        check_dev_labels(np.asarray(fine, np.int32), Path("r/chunk"))
     with pytest.raises(HierdocError) as error:
-        check_dev_labels(np.asarray([UNSEEN, UNSEEN], np.int32))
+        check_dev_labels(np.asarray([UNSEEN, UNSEEN], np.int32), Path("r/chunk"))
     assert str(error.value) == (
-        "the documents of dev are all of classes that train never saw, so that no epoch can be chosen on them"
+        "r/chunk: the documents of dev are all of classes that train never saw, so that no epoch can be chosen on them"
     )

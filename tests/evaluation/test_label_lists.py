@@ -116,6 +116,15 @@ def test_every_baseline_gives_each_label_by_itself(baseline: str):
     assert math.isnan(found.probs[0, 0]) or (found.probs[:, 2] == 0).all()  # no training document has it
 
 
+@pytest.mark.parametrize("baseline", ["tfidf_svm", "tfidf_logistic"])
+def test_without_words_the_most_frequent_labels_are_given(baseline: str):
+    """And not every label to everyone, as thresholds for each would have it."""
+    truth = [[1, 0]] * 9 + [[0, 1]]
+    train = material(truth, ["!"] * 10, [[1.0]] * 10)
+    found = baselines.answer(baseline, train, train, train, 2)
+    assert found.label_ids.tolist() == [[True, False]] * 10
+
+
 def test_the_most_frequent_labels_are_those_from_a_share_on_that_dev_decides():
     rng = np.random.default_rng(0)
     shares = np.array([0.4, 0.2] + [0.03] * 30)

@@ -20,7 +20,7 @@ from hierdoc.encoders.bert import BertEncoder
 from hierdoc.learning.checkpoints import Checkpoints
 from hierdoc.learning.encoder import fit_softmax
 from hierdoc.learning.history import History
-from hierdoc.objectives.classification import chunk_probs
+from hierdoc.objectives import ONE_LABEL
 from hierdoc.sequences.reading import TrainingChunks
 from hierdoc.stages.finished import read_stage
 
@@ -72,7 +72,9 @@ def test_the_fitted_softmax_gives_scikit_learns_probabilities(tmp_path: Path, nu
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, class_weight=weight)).fit(vectors, labels)
     assert epoch == 0 and head["kernel"].shape == (8, num_classes) and head["bias"].shape == (num_classes,)
     # the solver stops at a gradient of 1e-4, from vectors that differ in the 7th digit
-    np.testing.assert_allclose(chunk_probs(new.astype(np.float32), head), model.predict_proba(new), rtol=0, atol=2e-3)
+    np.testing.assert_allclose(
+        ONE_LABEL.chunk_probs(new.astype(np.float32), head), model.predict_proba(new), rtol=0, atol=2e-3
+    )
     wanted = (model.predict(new) == [0, 1, 1]).mean()
     line = json.loads((tmp_path / "h.jsonl").read_text())
     assert line["epoch"] == 0 and line["dev_chunk_accuracy"] == pytest.approx(wanted)

@@ -34,10 +34,10 @@ def test_what_is_kept_is_what_the_layers_make_and_the_rest_is_zero(
 ):
     monkeypatch.setattr(frozen, "CHUNKS_PER_PART", 3)
     rows = chunks_of([0, 1, 2, 0, 1, 2, 0], 0).rows
-    outputs = FrozenOutputs(tmp_path / "f", encoder, 1, rows, precision, 10)
-    tokens = sum(map(len, rows))
-    assert (tmp_path / "f").stat().st_size == tokens * 8 * (4 if precision == "float32" else 2)
-    found = outputs.padded([5, 2], 4, 10)
+    outputs = FrozenOutputs(tmp_path / "f", encoder, 1, rows, np.array([1, 2, 3, 5, 6]), precision, 10)
+    tokens = sum(len(rows[place]) for place in (1, 2, 3, 5, 6))
+    assert (tmp_path / "f").stat().st_size == 64 + tokens * 8 * (4 if precision == "float32" else 2)
+    found = outputs.padded(np.array([5, 2]), 4, 10)
     assert found.shape == (4, 10, 8) and found.dtype == np.float32
     for place, member in enumerate([5, 2]):
         row = rows[member]
@@ -54,17 +54,35 @@ def test_an_interrupted_file_is_gone_on_from_and_has_the_same_bytes(
 ):
     monkeypatch.setattr(frozen, "CHUNKS_PER_PART", 2)
     rows = chunks_of([0, 1, 2, 0, 1, 2, 0], 0).rows
-    FrozenOutputs(tmp_path / "whole", encoder, 1, rows, "float32", 10)
+    FrozenOutputs(tmp_path / "whole", encoder, 1, rows, np.arange(7), "float32", 10)
     whole = (tmp_path / "whole").read_bytes()
     tokens = sum(map(len, rows[:kept]))
-    begun = whole[: tokens * 8 * 4] + (b"half" if kept < 7 else b"")  # and something behind the last chunk
+    begun = whole[: 64 + tokens * 8 * 4] + (b"half" if kept < 7 else b"")  # and something behind the last chunk
     (tmp_path / "begun").write_bytes(begun)
     encoded = []
     plain = frozen.pad_tokens
     monkeypatch.setattr(frozen, "pad_tokens", lambda part, *rest: encoded.extend(part) or plain(part, *rest))
-    FrozenOutputs(tmp_path / "begun", encoder, 1, rows, "float32", 10)
+    FrozenOutputs(tmp_path / "begun", encoder, 1, rows, np.arange(7), "float32", 10)
     assert (tmp_path / "begun").read_bytes() == whole
     assert len(encoded) == {0: 7, 1: 7, 4: 3, 6: 1, 7: 0}[kept]
+
+
+def test_what_has_changed_in_the_file_since_it_was_written_is_made_again(
+    encoder: BertEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(frozen, "CHUNKS_PER_PART", 2)
+    rows = chunks_of([0, 1, 2, 0, 1, 2, 0], 0).rows
+    FrozenOutputs(tmp_path / "f", encoder, 1, rows, np.arange(7), "float32", 10)
+    whole = (tmp_path / "f").read_bytes()
+    for place in (0, 8, 64, len(whole) - 1):  # a checksum of the first part and of the third, and numbers
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        (tmp_path / "f").write_bytes(changed)
+        FrozenOutputs(tmp_path / "f", encoder, 1, rows, np.arange(7), "float32", 10)
+        assert (tmp_path / "f").read_bytes() == whole
+    (tmp_path / "f").write_bytes(b"\0" * len(whole))  # as a file system may leave what was not synced
+    FrozenOutputs(tmp_path / "f", encoder, 1, rows, np.arange(7), "float32", 10)
+    assert (tmp_path / "f").read_bytes() == whole
 
 
 def test_a_disk_without_room_is_told_before_anything_is_written(
@@ -73,7 +91,7 @@ def test_a_disk_without_room_is_told_before_anything_is_written(
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(files.shutil, "disk_usage", lambda path: usage(2**40, 2**40 - 100, 100))
     with pytest.raises(HierdocError, match="takes 0.0 GiB, and 0.0 are free"):
-        FrozenOutputs(tmp_path / "f", encoder, 1, chunks_of([0, 1], 0).rows, "float32", 10)
+        FrozenOutputs(tmp_path / "f", encoder, 1, chunks_of([0, 1], 0).rows, np.arange(2), "float32", 10)
     assert not (tmp_path / "f").exists()
 
 

@@ -33,6 +33,8 @@ from hierdoc.learning.seeds import seed_tensorflow
 from hierdoc.objectives import ANY_LABELS, ONE_LABEL, Objective
 from hierdoc.objectives.classification import ChunkHead
 from hierdoc.sequences.grouping import DocumentVectors
+from hierdoc.sequences.reading import read_chunks
+from hierdoc.stages.finished import read_stage
 
 ROOT = Path(__file__).parent.parent.parent
 LENGTHS = [3, 1, 4, 2]  # chunks of each document
@@ -208,6 +210,14 @@ def test_an_interrupted_joint_training_comes_to_the_same_bytes(
         ({"joint": ".", "batch_size": 8}, "`batch_size` is not to be had together with `joint`"),
         ({"joint": ".", "r_drop": 1.0}, "`r_drop` is not to be had together with `joint`"),
         ({"joint": ".", "epochs": 0}, "`joint` needs `epochs` of at least 1"),
+        ({"joint": ".", "trainable_layers": 0}, "`joint` needs `trainable_layers` of at least 1"),
+        ({"trainable_layers": 2.5}, "`trainable_layers` must be at least 0, but is 2.5 instead"),
+        ({"freeze_embeddings": "no"}, "`freeze_embeddings` must be True or False, but is 'no' instead"),
+        (
+            {"freeze_embeddings": True, "trainable_layers": 1},
+            "`freeze_embeddings` has no effect with `trainable_layers`, which leaves them alone, too",
+        ),
+        ({"layer_decay": 0.8, "trainable_layers": 0}, "`layer_decay` has no effect with `trainable_layers` 0"),
     ],
 )
 def test_arguments_that_do_not_go_together_are_refused(arguments: dict, said: str, tmp_path: Path):
@@ -241,6 +251,24 @@ def test_of_several_heads_the_flag_is_named_that_says_which(two_stages: Path, tm
     train_sequence_head(other, "attention", epochs=1)
     assert finetune.main([str(tmp_path / "new"), "--joint", str(other)]) == 2
     assert "heads: has attention, mean_pool; say by `joint_head` which one" in capsys.readouterr().err
+    assert finetune.main([str(tmp_path / "new"), "--joint", str(other), "--joint-head", "tree"]) == 2
+    assert "`joint_head` must be one of" in capsys.readouterr().err
+
+
+def test_of_frozen_layers_only_what_is_drawn_is_computed(two_stages: Path, tmp_path: Path, monkeypatch):
+    asked = []
+    plain = joint.FrozenOutputs
+
+    def noting(path: Path, encoder: Any, num_layers: int, rows: Any, drawn: np.ndarray, *rest: Any) -> Any:
+        asked.append((len(rows), drawn))
+        return plain(path, encoder, num_layers, rows, drawn, *rest)
+
+    monkeypatch.setattr(joint, "FrozenOutputs", noting)
+    arguments = {**JOINT, "epochs": 1, "chunks_per_document": 1, "trainable_layers": 1}
+    finetune_encoder(tmp_path / "one", joint=two_stages, **arguments)
+    ((num_rows, drawn),) = asked
+    documents = len(read_chunks(read_stage(two_stages, "chunk"), "train").doc_ids)
+    assert len({*drawn.tolist()}) == documents < num_rows
 
 
 def test_chunks_are_copied_whole_or_not_at_all(two_stages: Path, tmp_path: Path, capsys, monkeypatch):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
+from hierdoc.objectives import ANY_LABELS, ONE_LABEL
 from hierdoc.objectives.classification import (
     ChunkHead,
     accuracy_and_loss,
@@ -72,23 +73,25 @@ def test_a_class_without_rows_has_weight_0():
     assert class_weights(np.int32([0, 0, 0, 2]), 3, balanced=True).tolist() == pytest.approx([4 / 9, 0, 4 / 3])
 
 
-def test_chunk_probs_is_the_softmax_of_a_dense_layer():
+@pytest.mark.parametrize("probs_of", [chunk_probs, ONE_LABEL.chunk_probs])
+def test_chunk_probs_is_the_softmax_of_a_dense_layer(probs_of):
     vectors = np.float32([[1.0, 2.0], [-1.0, 0.5]])
     head = {"kernel": np.float32([[1.0, 0.0, -1.0], [0.5, 1.0, 2.0]]), "bias": np.float32([0.1, -0.2, 0.3])}
     logits = [[2.1, 1.8, 3.3], [-0.65, 0.3, 2.3]]  # by hand
     wanted = [[math.exp(value) / sum(map(math.exp, row)) for value in row] for row in logits]
-    found = chunk_probs(vectors, head)
+    found = probs_of(vectors, head)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, wanted, rtol=1e-6)  # inputs such as 0.1 are rounded to float32
 
 
-def test_a_chunks_probabilities_are_the_same_bits_in_any_company():
+@pytest.mark.parametrize("probs_of", [chunk_probs, ONE_LABEL.chunk_probs, ANY_LABELS.chunk_probs])
+def test_a_chunks_probabilities_are_the_same_bits_in_any_company(probs_of):
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(300, 384)).astype(np.float32)
     head = {"kernel": rng.normal(size=(384, 7)).astype(np.float32), "bias": rng.normal(size=7).astype(np.float32)}
-    whole = chunk_probs(vectors, head)
+    whole = probs_of(vectors, head)
     for rows in (slice(0, 1), slice(17, 18), slice(5, 8), slice(100, 300)):
-        np.testing.assert_array_equal(chunk_probs(vectors[rows], head), whole[rows])
+        np.testing.assert_array_equal(probs_of(vectors[rows], head), whole[rows])
 
 
 def test_softmax_of_large_logits_neither_overflows_nor_loses_its_sum():
