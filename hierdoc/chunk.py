@@ -93,6 +93,8 @@ def chunk_documents(
     sources = find_sources(data, labels_file, format, encoding)
     if sources.hold(Path(run) / "chunk"):
         raise HierdocError(f"{run}: the run directory must not be inside the folder that is read")
+    if sources.lie_in(Path(run) / "chunk"):
+        raise HierdocError(f"{Path(run) / 'chunk'}: holds what is read, and would be replaced; move it elsewhere")
     id_column = id_column or ("id" if sources.folder else None)
     columns = Columns(text=text_column, label=label_column, id=id_column, split=split_column)
     read = sources.parameters()

@@ -73,7 +73,7 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 
 DATA_HELP = (
     "CSV, TSV, JSONL or Parquet (also with .gz or .zst): one row is one document; "
-    "or a folder or files of text: one file is; or - for stdin"
+    "or a folder of text files: one file is; or - for stdin"
 )
 
 
@@ -125,7 +125,8 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         metavar="NAME",
-        help="csv, tsv, jsonl, parquet or txt: of stdin (without it: csv) and of files whose suffix names none",
+        help="csv, tsv, jsonl or parquet, or where no classes are asked for txt: of stdin (without it: csv) and of files whose "
+        "suffix names none",
     )
     parser.add_argument("--encoding", default="utf-8", metavar="NAME", help="of all that is text")
 

@@ -33,7 +33,7 @@ def export_run(
     encoder.onnx takes `token_ids` int32 (N, T) and `mask` bool (N, T) and gives `vectors` float32 (N, D), the last layer's
     [CLS] or what finetune's pooling made of the layers; head.onnx takes `vectors` float32 (B, S, D) and `mask` bool (B, S) and gives `logits` float32 (B, C), whose softmax
     are the probabilities of config.json's `labels`. Both are of opset 20, hold their weights in float32, and have been
-    through ONNX's checker and run by ONNX Runtime. config.json says how a text is cut into chunks, too. No text is in them; but of
+    through ONNX's checker and loaded by ONNX Runtime. config.json says how a text is cut into chunks, too. No text is in them; but of
     a head that is joined with words, the words and pairs of words and what they say are in words.parquet (docs/serving.md).
     Where documents have any number of labels, the logits' sigmoids are the probabilities, and thresholds.json says from which on a
     label is given.
@@ -65,7 +65,7 @@ def export_run(
         RUNTIMES["onnxruntime"](graph, "float32")  # it can be loaded
     config = files.read_object(finetune.path / CONFIG)
     kept = ("labels", "multi_label", "chunk_size", "overlap", "max_chunks", "respect_sentences")
-    partial = out.with_name(f".{out.name}.{os.getpid()}{files.PARTIAL}")
+    partial, earlier = (out.with_name(f".{out.name}.{os.getpid()}{end}") for end in (files.PARTIAL, ".earlier"))
     try:
         partial.mkdir()
         for name, graph in graphs.items():
@@ -80,10 +80,12 @@ def export_run(
             {"hierdoc_export": 1, "opset": OPSET, **{key: config[key] for key in kept if key in config}},
         )
         if out.exists():
-            shutil.rmtree(out)
+            out.rename(earlier)
         partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        if out.exists():
+            shutil.rmtree(earlier, ignore_errors=True)
     return out
 
 
@@ -96,6 +98,9 @@ def _check_out(out: Path, overwrite: bool) -> None:
         raise HierdocError(f"{out}: exists; --overwrite replaces an earlier export")
     if not (out / CONFIG).is_file() or "hierdoc_export" not in files.read_object(out / CONFIG):
         raise HierdocError(f"{out}: is not an earlier export, and is left alone")
+    ours = {"encoder.onnx", "head.onnx", CONFIG, *TOKENIZER, WORDS, THRESHOLDS}
+    if others := sorted(path.name for path in out.iterdir() if path.name not in ours):
+        raise HierdocError(f"{out / others[0]}: is not of the export in {out}, which is left alone; move it elsewhere")
 
 
 def _graphs(finetune: Path, trained: Path, fingerprint: str) -> dict[str, bytes]:

@@ -86,6 +86,11 @@ def make_split_files(
     sources = find_sources(data, labels_file, format, encoding)
     if sources.hold(out / FACTS):
         raise HierdocError(f"{out}: must not be inside the folder that is read")
+    for path in old:
+        if sources.hold(path):
+            raise HierdocError(
+                f"{path}: is what is read, and would be replaced; choose another folder for the split files"
+            )
     for name in (*_names(sources), out.resolve().name, labels_file or ""):
         check_unicode(name)
     columns = Columns(text_column, label_column, id_column, split_column, group_column)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import random
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from conftest import VOCAB, write_csv
+from conftest import VOCAB, tiny_rows, write_csv
 
 from hierdoc import chunk
 from hierdoc.chunk import chunk_documents
@@ -533,3 +534,14 @@ def test_one_class_in_train_is_refused_however_many_there_are_in_test(tmp_path: 
     assert capsys.readouterr().err.splitlines()[-1] == (
         "error: the training documents must have at least two classes, but have 1 instead: 'a'"
     )
+
+
+def test_data_in_the_stages_own_directory_are_not_removed(tiny_encoder: str, tmp_path: Path):
+    run = tmp_path / "run"
+    data = write_csv(tmp_path / "data.csv", tiny_rows())
+    asked = {"id_column": "id", "split_column": "split", "encoder": tiny_encoder, "chunk_size": 10}
+    chunk_documents(data, run, **asked)
+    mine = shutil.copy(data, run / "chunk" / "data.csv")
+    with pytest.raises(HierdocError, match="run/chunk: holds what is read, and would be replaced"):
+        chunk_documents(mine, run, **asked, overwrite=True)
+    assert Path(mine).read_bytes() == Path(data).read_bytes()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import hierdoc
-from hierdoc.diagnosis import reading_runs
+from hierdoc import evaluate_head, train_lstm_head
+from hierdoc.diagnosis import reading_runs, thresholds
 from hierdoc.diagnosis.catalogue import CATALOGUE
-from hierdoc.diagnosis.checks import CHECKS, EXPLAINED_BY, TAKES_LEARNING_AWAY
+from hierdoc.diagnosis.checks import CHECKS, EXPLAINED_BY, TAKES_LEARNING_AWAY, weigh
 from hierdoc.diagnosis.diagnosing import diagnose
-from hierdoc.diagnosis.reading_traces import evidence_of
+from hierdoc.diagnosis.findings import CAUSE, SYMPTOM, Finding
+from hierdoc.diagnosis.reading_traces import evidence_of, read_set
 from hierdoc.doctor import examine, main
 from hierdoc.errors import HierdocError
 from hierdoc.stages import files
@@ -154,6 +158,18 @@ def test_a_run_that_is_missing_or_damaged_is_refused(breaks, said: str, run: Pat
     [
         ("head/trace-steps.parquet", b"PAR1", "trace-steps.parquet: can't be read"),
         ("head/trace.json", b'{"format": 1, "kind": "documents"}', "head: `num_classes` must be a number of outputs"),
+        *(
+            ("head/trace.json", f'{{"format": 1, "kind": "documents", "num_classes": 2, {facts}}}'.encode(), f"head: {said}")
+            for facts, said in (
+                ('"num_documents": "80"', "`num_documents` must be a number, but is '80' instead"),
+                ('"weights_loaded": true', "`weights_loaded` must be a number, but is True instead"),
+                ('"epochs": [1]', "what `epochs` holds must be a dict, but is 1 instead"),
+                ('"weights": ["x"]', "what `weights` holds must be a dict, but is 'x' instead"),
+                ('"weights": [{"size": 2}]', "the name of a trained array must be a text, but is None instead"),
+                ('"weights": [{"name": "w", "size": "2"}]', "`size` of w must be a number, but is '2' instead"),
+                ('"probe": {"padding": "0.1"}', "`padding` of `probe` must be a number, but is '0.1' instead"),
+            )
+        ),
         ("head/trace.json", b'{"format": 1, "kind": "documents", "num_classes": 5, "weights": 3}', "head: `weights` must be a list"),
         ("chunks/trace-examples.parquet", b"", "trace-examples.parquet: can't be read"),
     ],
@@ -179,6 +195,51 @@ def test_two_heads_are_told_of_together():
     assert cause.code == "labels-out-of-range" and all(line.startswith("other:") for line in cause.evidence)
 
 
+def test_a_trace_is_called_by_its_folders_name_wherever_the_doctor_stands(
+    traces: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(traces / "head")
+    assert [training.name for training in read_set(Path("."))[0].trainings] == ["head"]
+
+
+def test_what_an_earlier_head_answered_says_nothing_of_todays(run: Path):
+    def splits() -> set[str]:
+        (evidence,) = reading_runs.read_run(run)
+        return set(evidence.documents.held_out.splits)
+
+    evaluate_head(run, split="test")
+    assert "test" in splits()
+    train_lstm_head(run, epochs=1, seed=7, overwrite=True)
+    assert splits() == {"dev"}
+    evaluate_head(run, split="test", overwrite=True)
+    assert splits() == {"dev", "test"}
+
+
+@pytest.mark.parametrize(
+    "ring",
+    [
+        ("held-out-vectors-foreign", "loss-not-finite", "learning-rate-too-large"),
+        ("weights-did-not-move", "loss-not-finite", "learning-rate-too-large"),
+        ("chunks-repeated", "learning-rate-too-large", "held-out-vectors-foreign"),
+        ("accuracy-misread", "answers-astray", "loss-of-another-kind"),
+    ],
+)
+def test_causes_that_explain_each_other_in_a_ring_all_remain(ring: tuple[str, ...]):
+    found = weigh([Finding(code, code, [], CAUSE) for code in ring])
+    assert [finding.weight for finding in found] == [CAUSE] * 3
+
+
+def test_of_whatever_causes_one_remains_and_what_follows_from_it_does_not():
+    rng, codes = np.random.default_rng(0), sorted({*EXPLAINED_BY, *TAKES_LEARNING_AWAY} - {"unexplained"})
+    for _ in range(2000):
+        drawn = rng.choice(codes, rng.integers(1, 8), replace=False).tolist()
+        assert any(finding.weight == CAUSE for finding in weigh([Finding(code, code, [], CAUSE) for code in drawn])), (
+            drawn
+        )
+    codes = ("majority-answered", "learning-rate-too-small", "labels-shuffled")
+    assert [f.weight for f in weigh([Finding(code, code, [], CAUSE) for code in codes])] == [SYMPTOM, SYMPTOM, CAUSE]
+
+
 def test_a_trace_of_almost_nothing_is_examined(tmp_path: Path):
     facts = {"format": 1, "kind": "documents", "num_classes": 2}
     trace = Simulation(World()).run()["head"]
@@ -192,6 +253,11 @@ def test_each_check_has_its_page_and_each_explanation_its_check():
     assert list(CHECKS) and set(CHECKS) == set(CATALOGUE)
     assert TAKES_LEARNING_AWAY <= set(CHECKS)
     assert set(EXPLAINED_BY) | {code for codes in EXPLAINED_BY.values() for code in codes} <= set(CHECKS)
+
+
+def test_every_limit_is_on_the_doctors_page():
+    names = {name for name in vars(thresholds) if name.isupper()}
+    assert names <= set(re.findall(r"^\| `(\w+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def test_the_doctors_page_says_what_the_code_does():

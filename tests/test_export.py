@@ -95,6 +95,11 @@ def test_what_is_there_is_left_alone_but_an_earlier_export_is_replaced_when_aske
     with pytest.raises(HierdocError, match=r"out: exists; --overwrite replaces an earlier export"):
         export_run(tiny_run, out)
     assert "labels" in json.loads((export_run(tiny_run, out, overwrite=True) / "config.json").read_text())
+    (out / "serve.py").write_text("mine")
+    with pytest.raises(HierdocError, match="out/serve.py: is not of the export in .*out, which is left alone"):
+        export_run(tiny_run, out, overwrite=True)
+    assert (out / "serve.py").exists() and (out / "config.json").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("years of work")
     with pytest.raises(HierdocError, match="mine: is not an earlier export, and is left alone"):

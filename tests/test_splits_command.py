@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -263,6 +264,17 @@ def test_a_split_without_dev_or_test_is_said_by_file(tmp_path: Path, capsys):
     for name in ("fold-1.csv", "fold-2.csv"):
         missing = {"dev", "test"} - set(split_of(tmp_path / "out" / name).values())
         assert (f"warning: {name}: no document is in dev\n" in errors) == (missing == {"dev"})
+
+
+@pytest.mark.parametrize("name", ["split.csv", "fold-3.csv"])
+def test_documents_of_a_split_files_name_are_not_replaced_by_it(name: str, data: Path, tmp_path: Path, capsys):
+    mine = tmp_path / "mine" / name
+    mine.parent.mkdir()
+    shutil.copy(data, mine)
+    before = mine.read_bytes()
+    assert splits.main(["make", str(mine), str(mine.parent), "--id-column", "id", "--overwrite"]) == 2
+    assert f"{mine}: is what is read, and would be replaced" in capsys.readouterr().err
+    assert mine.read_bytes() == before and [path.name for path in mine.parent.iterdir()] == [name]
 
 
 def test_a_place_that_is_a_file_is_refused(data: Path):

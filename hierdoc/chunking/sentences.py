@@ -23,6 +23,8 @@ def sentence_ends(text: str, char_starts: np.ndarray, char_ends: np.ndarray) -> 
     e.g.); that of an abbreviation such as Dr. is taken for one.
     """
     ends = np.zeros(len(char_ends), bool)
+    if not len(ends):
+        return ends
     places = np.fromiter((found.end() for found in _END.finditer(text)), np.int64)
     before = np.searchsorted(char_ends, places, "right") - 1
     inside = (before + 1 < len(char_starts)) & (char_starts[np.minimum(before + 1, len(char_starts) - 1)] < places)

@@ -28,7 +28,8 @@ def read_rows(source: Source, encoding: str, wanted: Wanted) -> Iterator[Row]:
 
     Raises:
         HierdocError: a column is missing or stands twice; the bytes are not of the source's format or encoding. Names
-            file and row (the first is 1; blank lines of CSV, TSV and JSONL are not counted).
+            file and row (the first is 1; blank lines of CSV, TSV and JSONL are not counted, but of a CSV or TSV of one
+            column, where each is an empty field).
     """
     yield from _ROWS[source.format](source, encoding, wanted)
 

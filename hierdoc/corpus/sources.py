@@ -127,8 +127,16 @@ class Sources:
         above = path.resolve().parents
         if any(directory in above for directory in self.directories):
             return True
+        return path.exists() and any(path.samefile(read) for read in self._paths)
+
+    def lie_in(self, directory: Path) -> bool:
+        """Return whether one of the files is in `directory`, or below it."""
+        return any(directory.resolve() in read.resolve().parents for read in self._paths)
+
+    @property
+    def _paths(self) -> list[Path]:
         every = [*self.files, *([self.labels] if self.labels else [])]
-        return path.exists() and any(isinstance(it.content, Path) and path.samefile(it.content) for it in every)
+        return [it.content for it in every if isinstance(it.content, Path)]
 
 
 def _frame_sha256(frame: Any) -> str:

@@ -27,10 +27,13 @@ def rate_of(right: np.ndarray, doc_ids: np.ndarray | None, source: str) -> Rate 
 
 
 def last_reading(training: Training, names: Sequence[str]) -> float | None:
-    """Return the number of the first of these names that the last epoch has, or the one whose weights were kept."""
+    """Return the accuracy of the first of these names that the last epoch has, or the one whose weights were kept.
+
+    What is not from 0 to 1, such as one in percent, is passed over.
+    """
     for reading in reversed(training.readings[: training.kept_epoch or None]):
         for name in names:
-            if isinstance(value := reading.get(name), (int, float)) and np.isfinite(value):
+            if isinstance(value := reading.get(name), (int, float)) and 0 <= value <= 1:
                 return float(value)
     return None
 
@@ -72,7 +75,12 @@ def train_labels(training: Training) -> np.ndarray:
 
 
 def label_entropy(training: Training) -> float:
-    """Return the loss of who knows only how frequent the training's labels are; that of C equal ones where no label is known."""
+    """Return the loss of who knows only how frequent the training's labels are; that of C equal ones where no label is known.
+
+    It is what the trace says, where a loss weighs classes or is not the cross-entropy.
+    """
+    if training.uninformed_loss is not None:
+        return training.uninformed_loss
     known = train_labels(training)
     return entropy(known) if len(known) else float(np.log(training.num_classes))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 
 from hierdoc.diagnosis import (
@@ -157,15 +157,30 @@ def find(evidence: Evidence) -> list[Finding]:
 
 
 def weigh(found: Sequence[Finding]) -> list[Finding]:
-    """Return the findings, those causes that another one explains as symptoms; `unexplained` only where nothing else is found."""
+    """Return the findings, those causes that another one explains as symptoms; `unexplained` only where nothing else is found.
+
+    Causes that explain each other in a ring are not told apart by that, and all remain.
+    """
     causes = {finding.code for finding in found if finding.weight == CAUSE}
+    explained_by = {code: _all_that_explain(code, causes) for code in causes}
     weighed = []
     for finding in found:
-        explained = EXPLAINED_BY.get(finding.code, set()) & causes - {finding.code}
+        explained = any(finding.code not in explained_by[code] for code in explained_by.get(finding.code, ()))
         if finding.code == "unexplained" and causes - {"unexplained"} - FLATTERS:
             continue
         weighed.append(replace(finding, weight=SYMPTOM) if finding.weight == CAUSE and explained else finding)
     return weighed
+
+
+def _all_that_explain(code: str, causes: Set[str]) -> set[str]:
+    """Return those of `causes` that explain one of them, or one that explains it, and so on."""
+    reached: set[str] = set()
+    ahead = [code]
+    while ahead:
+        new = (EXPLAINED_BY.get(ahead.pop(), set()) & causes) - reached
+        reached |= new
+        ahead += new
+    return reached - {code}
 
 
 def sort(found: Sequence[Finding]) -> list[Finding]:

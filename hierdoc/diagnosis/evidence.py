@@ -178,6 +178,7 @@ class Training:
         kept_epoch: whose weights were kept; None for the last one's.
         trains_nothing: whether trace.json says that no array is trained.
         multi_label: whether an example has any number of labels; what is known of them is UNKNOWN then.
+        uninformed_loss: of who knows only how frequent the labels are, where it is not their entropy; else None.
     """
 
     name: str
@@ -199,6 +200,7 @@ class Training:
     kept_epoch: int | None = None
     trains_nothing: bool = False
     multi_label: bool = False
+    uninformed_loss: float | None = None
 
 
 @dataclass(frozen=True)

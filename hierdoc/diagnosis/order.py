@@ -54,10 +54,10 @@ def _batches(training: Training) -> list[np.ndarray]:
 
 def _sameness(batches: list[np.ndarray], label_ids: np.ndarray) -> float:
     """Return how often two different examples of one batch, or of a batch and the next, have the same label."""
-    num = int(label_ids.max()) + 1
-    counts = np.zeros((len(batches), num))
+    values, places = np.unique(label_ids[np.concatenate(batches)], return_inverse=True)
+    counts = np.zeros((len(batches), len(values)))
     rows = np.repeat(np.arange(len(batches)), [len(members) for members in batches])
-    np.add.at(counts, (rows, label_ids[np.concatenate(batches)]), 1)
+    np.add.at(counts, (rows, places), 1)
     sizes = counts.sum(axis=1)
     inside, of_inside = (counts * (counts - 1)).sum(), (sizes * (sizes - 1)).sum()
     between, of_between = (counts[:-1] * counts[1:]).sum(), (sizes[:-1] * sizes[1:]).sum()

@@ -198,6 +198,12 @@ def _read_history(path: Path) -> list[dict[str, Any]]:
     return [reading for reading in readings if isinstance(reading, dict)]
 
 
+def _is_of_today(stage: FinishedStage, finished: dict[str, FinishedStage]) -> bool:
+    """Return whether a stage was made of the stages as they are now."""
+    parents = stage.manifest["parents"]
+    return all(name in finished and finished[name].fingerprint == parents[name] for name in parents)
+
+
 def _read_evaluations(name: str, labels: list[str], finished: dict[str, FinishedStage]) -> list[Predictions]:
     """Return what evaluate has predicted with this head, for the splits that it was called for."""
     head = name.removeprefix("heads/")
@@ -205,7 +211,11 @@ def _read_evaluations(name: str, labels: list[str], finished: dict[str, Finished
         return []  # these are of head and words together, and the trace is of the head alone
     found = []
     for stage_name, stage in finished.items():
-        if stage_name.startswith("evaluate/") and stage.parameters.get("head") == head:
+        if (
+            stage_name.startswith("evaluate/")
+            and stage.parameters.get("head") == head
+            and _is_of_today(stage, finished)
+        ):
             table = tables.read_tables([stage.path / "predictions.parquet"])
             columns = [table[f"probability:{label}"].to_numpy() for label in labels]
             found.append(

@@ -31,7 +31,7 @@ def read_set(folder: Path) -> list[Evidence]:
         HierdocError: a trace is damaged.
     """
     found = [folder] if is_trace(folder) else [path for path in sorted(folder.iterdir()) if is_trace(path)]
-    return evidence_of({path.name: read_trace(path) for path in found})
+    return evidence_of({path.resolve().name: read_trace(path) for path in found})
 
 
 def evidence_of(traces: dict[str, Trace]) -> list[Evidence]:
@@ -66,9 +66,7 @@ def training_of(name: str, trace: Trace) -> Training:
     num_classes = facts.get("num_classes")
     if not isinstance(num_classes, int) or num_classes < 1:
         raise HierdocError(f"{name}: `num_classes` must be a number of outputs, but is {num_classes!r} instead")
-    for key, kind in (("epochs", list), ("weights", list), ("probe", dict), ("optimizer", dict)):
-        if not isinstance(facts.get(key), (kind, type(None))):
-            raise HierdocError(f"{name}: `{key}` must be a {kind.__name__}, but is {facts[key]!r} instead")
+    _check_facts(name, facts)
     return Training(
         name=name,
         kind=facts["kind"],
@@ -83,11 +81,36 @@ def training_of(name: str, trace: Trace) -> Training:
         probe=facts.get("probe"),
         finished=bool(facts.get("finished")),
         examples=examples_of(trace.examples),
-        steps=_steps_of(trace.steps, trace.examples),
+        steps=_steps_of(name, trace.steps, trace.examples),
         held_out=predictions_of(trace.dev, "dev"),
         trains_nothing=facts.get("weights") == [],
         multi_label=facts.get("multi_label", False),
+        uninformed_loss=facts.get("uninformed_loss"),
     )
+
+
+def _check_facts(name: str, facts: dict[str, Any]) -> None:
+    """Check the kinds of what trace.json says, and of what its lists and dicts hold."""
+    numbers = (int, float, type(None))
+
+    def check(what: str, value: Any, kinds: tuple[type, ...], wanted: str) -> None:
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise HierdocError(f"{name}: {what} must be {wanted}, but is {value!r} instead")
+
+    for key, kind in (("epochs", list), ("weights", list), ("labels", list), ("probe", dict), ("optimizer", dict)):
+        check(f"`{key}`", facts.get(key), (kind, type(None)), f"a {kind.__name__}")
+    for key in ("num_documents", "weights_loaded", "weights_expected", "uninformed_loss"):
+        check(f"`{key}`", facts.get(key), numbers, "a number")
+    for key in ("epochs", "weights"):
+        for entry in facts.get(key) or []:
+            check(f"what `{key}` holds", entry, (dict,), "a dict")
+    for weight in facts.get("weights") or []:
+        check("the name of a trained array", weight.get("name"), (str,), "a text")
+        for key, value in weight.items():
+            if key not in ("name", "is_constant_before"):
+                check(f"`{key}` of {weight['name']}", value, numbers, "a number")
+    for key, value in (facts.get("probe") or {}).items():
+        check(f"`{key}` of `probe`", value, numbers, "a number")
 
 
 def examples_of(table: pa.Table) -> Examples:
@@ -138,12 +161,12 @@ def vectors_of(table: pa.Table) -> Vectors:
     )
 
 
-def _steps_of(table: pa.Table, examples: pa.Table) -> Steps:
+def _steps_of(name: str, table: pa.Table, examples: pa.Table) -> Steps:
     number = {example: row for row, example in enumerate(examples["example"].to_pylist())}
     named = ragged_of(table["examples"])
     missing = sorted(set(named.values.tolist()) - number.keys())
     if missing:
-        raise HierdocError(f"a step names example {missing[0]}, which the trace does not hold")
+        raise HierdocError(f"{name}: a step names example {missing[0]}, which the trace does not hold")
     rows = np.asarray([number[example] for example in named.values.tolist()], np.int64)
     given = pc.cast(table["mask_given"], pa.int32())
     return Steps(

@@ -49,17 +49,18 @@ def find_renaming(truth: np.ndarray, predicted: np.ndarray) -> Renaming:
     Args:
         truth, predicted: int (B,).
     """
-    num = int(max(truth.max(initial=0), predicted.max(initial=0))) + 1
+    names, places = np.unique(np.concatenate([truth, predicted]), return_inverse=True)  # any number may name a class
+    truth, predicted = places[: len(truth)], places[len(truth) :]
     fold = np.random.default_rng(0).permutation(len(truth)) % 2
     renamed = np.zeros(len(truth), np.int64)
     for side in (0, 1):
-        table = _assign(truth[fold != side], predicted[fold != side], num)
+        table = _assign(truth[fold != side], predicted[fold != side], len(names))
         renamed[fold == side] = table[predicted[fold == side]]
     as_named, as_renamed = predicted == truth, renamed == truth
-    whole = _assign(truth, predicted, num)
-    table = {old: new for old, new in enumerate(whole.tolist()) if old != new and (predicted == old).any()}
+    whole = _assign(truth, predicted, len(names))
+    used = np.unique(predicted).tolist()
     return Renaming(
-        table,
+        {int(names[old]): int(names[whole[old]]) for old in used if whole[old] != old},
         int((as_renamed & ~as_named).sum()),
         int((as_named & ~as_renamed).sum()),
         float(as_named.mean()) if len(truth) else 0.0,
@@ -68,13 +69,14 @@ def find_renaming(truth: np.ndarray, predicted: np.ndarray) -> Renaming:
 
 
 def _assign(truth: np.ndarray, predicted: np.ndarray, num: int) -> np.ndarray:
-    """Return one name for each class, all different: the most frequent pairs first, a class's own name on ties."""
-    counts = np.zeros((num, num))
-    np.add.at(counts, (predicted, truth), 1.0)
-    counts += 0.5 * np.eye(num)
-    table = np.full(num, -1, np.int64)
-    for _ in range(num):
-        old, new = np.unravel_index(counts.argmax(), counts.shape)
-        table[old] = new
-        counts[old, :] = counts[:, new] = -1
+    """Return one name for each of `num` classes, all different: the most frequent pairs first, a class's own name on ties."""
+    pairs, counts = np.unique(np.stack([predicted, truth], axis=1), axis=0, return_counts=True)
+    own = np.arange(num)
+    olds, news = np.concatenate([pairs[:, 0], own]), np.concatenate([pairs[:, 1], own])
+    counts = np.concatenate([counts + 0.5 * (pairs[:, 0] == pairs[:, 1]), np.full(num, 0.5)])
+    table, is_taken = np.full(num, -1, np.int64), np.zeros(num, bool)
+    for at in np.lexsort((news, olds, -counts)):
+        if table[olds[at]] < 0 and not is_taken[news[at]]:
+            table[olds[at]], is_taken[news[at]] = news[at], True
+    table[table < 0] = np.flatnonzero(~is_taken)
     return table

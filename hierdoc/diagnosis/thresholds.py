@@ -73,9 +73,7 @@ STILL_FALLING = 0.6  # slope of the second half of the losses against the first'
 MOVED_FAR = 5.0  # times their norm, for all arrays together, and nothing learned; healthy heads move theirs by 0.2 to 3
 ABOVE_FREQUENCIES = 1.05  # times the entropy of the labels: with nothing learned, a steady loss ends at the entropy
 MOVED_FAR_LOADED = 0.3  # likewise for an encoder that was loaded; healthy ones move by 0.02
-MOVED_FAR_DEEP = (
-    0.15  # likewise for a deep one that was loaded, where nothing was learned; healthy ones move by 0.02 to 0.03
-)
+MOVED_FAR_DEEP = 0.15  # likewise for a deep one that was loaded, with nothing learned; healthy ones move by 0.03
 DEEP = 30  # trained arrays: two layers of BERT have more
 MOVED_TOO_FAR = 10.0  # likewise, whatever was learned
 STEADY = 0.05  # of the entropy of the labels: a loss that falls by more in the last third of training is still falling

@@ -128,11 +128,14 @@ def _source(name: str, config_path: Path, vocab_path: Path, weights_path: Path |
     weight_files = [] if weights_path is None else sorted(weights_path.parent.glob(weights_path.name + "*"))
     for path in (vocab_path, *weight_files):
         digest.update(bytes.fromhex(sha256_of(path)))
+    lower_case = _lower_case(vocab_path, vocab)
+    if lower_case != _has_no_upper_case(vocab):  # the vocabulary alone does not say it
+        digest.update(b"lower case" if lower_case else b"case")
     return EncoderSource(
         name=_lasting_name(name),
         config=config,
         vocab_path=vocab_path,
-        lower_case=_lower_case(vocab_path, vocab),
+        lower_case=lower_case,
         weights_path=weights_path,
         sha256=digest.hexdigest(),
     )
@@ -190,6 +193,10 @@ def _lower_case(vocab_path: Path, vocab: list[str]) -> bool:
         said = read_object(beside).get("do_lower_case")
         if said is not None:
             return bool(said)
+    return _has_no_upper_case(vocab)
+
+
+def _has_no_upper_case(vocab: list[str]) -> bool:
     return not any(token != token.lower() for token in vocab if not (token.startswith("[") and token.endswith("]")))
 
 
@@ -201,17 +208,29 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         arrays = load_file(path)
     except (SafetensorError, TypeError) as error:  # TypeError: a type that NumPy lacks, such as bfloat16
         raise HierdocError(f"{path}: can't be read as safetensors of NumPy's types: {error}") from None
-    return {name.removeprefix("bert."): array.astype(np.float32, copy=False) for name, array in arrays.items()}
+    return {_name_today(name): array.astype(np.float32, copy=False) for name, array in arrays.items()}
+
+
+def _name_today(name: str) -> str:
+    """Return the name of an array in a BertModel of today; the first BERTs on the hub still have TensorFlow's gamma and beta."""
+    name = name.removeprefix("bert.")
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
 def _read_google_checkpoint(prefix: Path, num_layers: int) -> dict[str, np.ndarray]:
     from hierdoc.encoders import compat
 
-    reader = compat.load_tensorflow().train.load_checkpoint(str(prefix))
-    stored = reader.get_variable_to_shape_map()
+    tf = compat.load_tensorflow()
     arrays = {}
-    for _, hugging_face, google, transposed in weight_names(num_layers, pooler=True):
-        if f"bert/{google}" in stored:
-            value = reader.get_tensor(f"bert/{google}")
-            arrays[hugging_face] = value.T if transposed else value
+    try:
+        reader = tf.train.load_checkpoint(str(prefix))
+        stored = reader.get_variable_to_shape_map()
+        for _, hugging_face, google, transposed in weight_names(num_layers, pooler=True):
+            if f"bert/{google}" in stored:
+                value = reader.get_tensor(f"bert/{google}")
+                arrays[hugging_face] = value.T if transposed else value
+    # such as a .data-00000-of-00001 that is missing or cut short; what TensorFlow makes of it differs
+    except (tf.errors.OpError, LookupError, RuntimeError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise HierdocError(f"{prefix}: can't be read as a checkpoint: {said}") from None
     return arrays

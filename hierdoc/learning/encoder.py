@@ -23,7 +23,7 @@ from hierdoc.learning.history import History
 from hierdoc.learning.optimizers import adam
 from hierdoc.learning.regularisation import Regularisation
 from hierdoc.learning.schedules import warmup_and_decay
-from hierdoc.learning.traces import HeldOut, TrainingTrace, spread
+from hierdoc.learning.traces import HeldOut, TrainingTrace, note_uninformed, spread
 from hierdoc.objectives import ONE_LABEL, Objective, classification, losses
 from hierdoc.progress import bar, say
 from hierdoc.sequences.reading import TrainingChunks
@@ -75,6 +75,8 @@ def train_encoder(
         warmup_and_decay(parameters["decay"], parameters["learning_rate"], num_steps, parameters["warmup"]), shares
     )
     weights = _weights_of_classes(train, plans, num_classes, parameters["class_weight"])
+    if trace:
+        note_uninformed(trace, train.label_ids, weights, parameters)
     engine = build_engine(encoder, parameters["precision"], chunk_size)
 
     further_inputs = None

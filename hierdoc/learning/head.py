@@ -18,7 +18,7 @@ from hierdoc.learning.history import History
 from hierdoc.learning.optimizers import adam
 from hierdoc.learning.regularisation import Regularisation
 from hierdoc.learning.seeds import generator, seed_tensorflow
-from hierdoc.learning.traces import HeldOut, TrainingTrace, spread
+from hierdoc.learning.traces import HeldOut, TrainingTrace, note_uninformed, spread
 from hierdoc.objectives import ONE_LABEL, Objective, losses
 from hierdoc.objectives.classification import class_weights, row_weights
 from hierdoc.sequences import batches
@@ -65,6 +65,8 @@ def train_head(
 
     balanced = class_weights(train.label_ids, num_classes, parameters["class_weight"] == "balanced")
     weights = row_weights(train.label_ids, balanced)
+    if trace:
+        note_uninformed(trace, train.label_ids, balanced, parameters)
 
     def batches_of(epoch: int) -> list[Any]:
         rng = generator(parameters["seed"], "head epoch", epoch)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from hierdoc.objectives import losses
 from hierdoc.tracing import probing
 from hierdoc.tracing.batches import Batch, noted_labels
 from hierdoc.tracing.hashing import hash_rows
@@ -64,6 +65,10 @@ class TrainingTrace:
         self._dev_probs: np.ndarray | None = None
         self._kept_dev_probs: np.ndarray | None = None
 
+    def note_uninformed(self, loss: float) -> None:
+        """Note the loss of who knows only how frequent the labels are, where it is not the labels' entropy."""
+        self._record.facts["uninformed_loss"] = loss
+
     def begin(self, variables: Sequence[Any], optimizer: Any) -> None:
         """Note what a training begins with, before a checkpoint is loaded."""
         self._before = _arrays(variables)
@@ -111,6 +116,21 @@ class TrainingTrace:
         if held_out is not None and self._kept_dev_probs is not None:
             self._record.set_dev([_dev_table(held_out, self._kept_dev_probs)])
         self._record.save(self._folder, finished)
+
+
+def note_uninformed(
+    trace: TrainingTrace, label_ids: np.ndarray, class_weights: np.ndarray, parameters: Mapping[str, Any]
+) -> None:
+    """Note the loss of who knows only how frequent the labels are, where classes are weighed or the loss is not the cross-entropy.
+
+    Args:
+        label_ids: of train, int (N,); nothing is noted of any number of labels.
+        class_weights: float32 (C,).
+        parameters: `focal_gamma` and `label_smoothing` among them.
+    """
+    changed = {name: parameters[name] for name in ("focal_gamma", "label_smoothing") if parameters[name]}
+    if label_ids.ndim == 1 and (changed or (class_weights != 1).any()):
+        trace.note_uninformed(losses.uninformed_loss(label_ids, class_weights, **changed))
 
 
 def spread(lengths: np.ndarray, num: int, longest: int) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from hierdoc.encoders import compat
 from hierdoc.objectives import Objective
 
@@ -38,6 +40,24 @@ def make_loss(objective: Objective, focal_gamma: float = 0.0, label_smoothing: f
         return _mean_of_rows(tf.reduce_sum(by_label * of_labels(logits, label_ids), axis=1), weights)
 
     return loss_of
+
+
+def uninformed_loss(
+    label_ids: np.ndarray, class_weights: np.ndarray, focal_gamma: float = 0.0, label_smoothing: float = 0.0
+) -> float:
+    """Return the loss (see `make_loss`) on N rows of who knows only how frequent their classes are, as they are weighed.
+
+    Args:
+        label_ids: int (N,).
+        class_weights: float32 (C,).
+
+    With `focal_gamma` a constant answer of other probabilities may have a loss a little lower.
+    """
+    masses = np.bincount(label_ids, minlength=len(class_weights)) / len(label_ids) * class_weights
+    masses = masses * (1 - label_smoothing) + masses.sum() * label_smoothing / len(masses)
+    some = masses > 0
+    probs = masses[some] / masses.sum()
+    return float(-(masses[some] * (1 - probs) ** focal_gamma * np.log(probs)).sum())
 
 
 def _focal(log_probs: Any, gamma: float) -> Any:

@@ -115,8 +115,10 @@ def command_for(run: str | os.PathLike[str], name: str) -> str:
         return "python -m hierdoc.experiment FOLDER"
     command = "train_lstm" if name == "heads/lstm" else "train_head" if room == "heads" else room
     words = ["python", "-m", f"hierdoc.{command}", *(["DATA"] if room == "chunk" else []), str(run)]
-    if answerer not in ("", "lstm"):
-        is_head = room == "heads" or Path(run, "heads", answerer).exists()
+    if room == "tokens":
+        words[2:] = ["hierdoc.embed", str(run), "--level", "token"]
+    if answerer and name != "heads/lstm":
+        is_head = room == "heads" or answerer == "lstm" or Path(run, "heads", answerer).exists()
         words += ["--head" if is_head else "--baseline", answerer]
     words += ["--split", "dev"] if answerer != rest else []
     return shlex.join(words)

@@ -285,11 +285,11 @@ def _remove_partials(path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Empty the stage's directory, which may be a link; until all else is gone, it says that it is unfinished."""
-    (path / MANIFEST).unlink(missing_ok=True)
+    """Empty the stage's directory, which may be a link; until all else is gone, it says that it is a stage's."""
     if not path.is_dir():
         return
     write_json(path / STARTED, {"removing": True})
+    (path / MANIFEST).unlink(missing_ok=True)
     for entry in path.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)

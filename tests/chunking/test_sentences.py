@@ -50,6 +50,12 @@ def test_an_end_inside_a_token_is_none():
     assert sentence_ends(text, np.array([0, 6]), np.array([3, 9])).tolist() == [True, False]
 
 
+@pytest.mark.parametrize("text", ["", "\n\n", " \n \n ", "\r\n\r\n", "。"])
+def test_a_text_without_tokens_has_no_ends(text: str):
+    nothing = np.zeros(0, np.int64)
+    assert sentence_ends(text, nothing, nothing).tolist() == []
+
+
 def test_the_answer_is_one_bool_a_token():
     ends = sentence_ends("a cat. b", *places("a cat. b"))
     assert ends.dtype == bool and ends.tolist() == [False, False, True, False]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,8 +39,8 @@ def test_dev_must_have_a_label_that_train_knows(capsys):
     check_labels([("a", "b"), ("b",), ("new",)], ["train", "train", "dev"])
     assert "of dev are all of classes that train never saw" in capsys.readouterr().err
     with pytest.raises(HierdocError, match="no epoch can be chosen"):
-        check_dev_labels(np.zeros((2, 3), bool))
-    check_dev_labels(np.array([[False, False], [False, True]]))
+        check_dev_labels(np.zeros((2, 3), bool), Path("r/chunk"))
+    check_dev_labels(np.array([[False, False], [False, True]]), Path("r/chunk"))
 
 
 def test_train_must_have_two_labels():

@@ -25,7 +25,7 @@ class Fault:
         codes: any of these names it.
         world: what the world must have for it.
         strengths: strong and weak.
-        harmless: strengths at which it is known to do next to nothing to the model, and nothing names it.
+        harmless: strengths at which it is known to do next to nothing to the model, and that nobody need name it.
     """
 
     breaks: Callable[[Simulation, str, float], None]

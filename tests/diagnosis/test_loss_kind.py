@@ -7,10 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from hierdoc.diagnosis.accuracies import last_reading
 from hierdoc.diagnosis.checks import find
 from hierdoc.diagnosis.evidence import Evidence
 from hierdoc.diagnosis.loss_kind import loss_of_another_kind
+from hierdoc.diagnosis.optimisation import loss_did_not_fall
 from hierdoc.diagnosis.reading_traces import evidence_of
+from hierdoc.objectives.losses import uninformed_loss
 from tests.diagnosis.simulation import Simulation, World
 
 
@@ -43,6 +46,27 @@ def test_a_lost_model_with_such_a_loss_is_told_why(healthy: Evidence, times: flo
 def test_a_model_that_is_right_gets_a_note(healthy: Evidence, times: float, weight: str | None):
     found = loss_of_another_kind(with_losses(healthy, times))
     assert (None if found is None else found.weight) == weight
+
+
+def test_a_loss_that_weighs_classes_is_held_against_its_own_beginning(healthy: Evidence):
+    """9 to 1 documents of two classes: balanced weights begin at ln 2, which is far above the labels' entropy."""
+    labels = np.repeat([0, 1], [90, 10])
+    steps = dataclasses.replace(
+        healthy.documents.steps, losses=np.linspace(np.log(2), 0.35, len(healthy.documents.steps))
+    )
+    examples = dataclasses.replace(
+        healthy.documents.examples, label_ids=np.resize(labels, len(healthy.documents.examples))
+    )
+    training = dataclasses.replace(healthy.documents, num_classes=2, steps=steps, examples=examples)
+    assert loss_did_not_fall(Evidence(None, training, None)) is not None
+    balanced = dataclasses.replace(training, uninformed_loss=uninformed_loss(labels, np.array([100 / 180, 5.0])))
+    assert balanced.uninformed_loss == pytest.approx(np.log(2))
+    assert loss_did_not_fall(Evidence(None, balanced, None)) is None
+
+
+def test_an_accuracy_in_percent_is_passed_over(healthy: Evidence):
+    for readings, wanted in (([{"acc": 0.5}, {"acc": 61.5}], 0.5), ([{"acc": 61.5}], None), ([{"acc": 1}], 1.0)):
+        assert last_reading(dataclasses.replace(healthy.documents, readings=readings), ["acc"]) == wanted
 
 
 def test_a_loss_that_jumps_is_not_of_another_kind(healthy: Evidence):

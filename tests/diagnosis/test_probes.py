@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,10 @@ def test_a_renaming_is_found_where_there_is_one():
     predicted = np.where(rng.random(200) < 0.9, np.array([0, 2, 1, 3])[truth], rng.integers(0, 4, 200))
     found = find_renaming(truth, predicted)
     assert found.table == {1: 2, 2: 1} and found.gained > 60 and found.lost < 10 and found.after > 0.85 > found.before
+    strange = np.array([-100, 7, 10**9, 12])  # whatever the classes are called
+    assert find_renaming(strange[truth], strange[predicted]) == dataclasses.replace(
+        found, table={int(strange[old]): int(strange[new]) for old, new in found.table.items()}
+    )
     none = find_renaming(truth, np.where(rng.random(200) < 0.5, truth, rng.integers(0, 4, 200)))
     assert none.gained <= none.lost + 5
 

@@ -188,6 +188,19 @@ def test_googles_format_without_its_checkpoint_is_refused(tmp_path: Path):
         find_encoder(str(tmp_path))
 
 
+@pytest.mark.parametrize("size", [None, 100])
+def test_a_google_checkpoint_whose_data_are_missing_or_cut_short_is_refused(tmp_path: Path, size: int | None):
+    write_files(tmp_path, "bert_config.json", GOOGLE_CONFIG)
+    write_checkpoint(tmp_path, google_tensors())
+    (data,) = tmp_path.glob("bert_model.ckpt.data-*")
+    if size is None:
+        data.unlink()
+    else:
+        data.write_bytes(data.read_bytes()[:size])
+    with pytest.raises(HierdocError, match="bert_model.ckpt: can't be read as a checkpoint: "):
+        find_encoder(str(tmp_path)).load_weights()
+
+
 @pytest.mark.parametrize("prefix", ["", "bert."])
 def test_hugging_faces_format_is_read_with_and_without_a_prefix(hugging_face_folder: Path, prefix: str):
     arrays = random_arrays(CONFIG, 4)
@@ -203,6 +216,19 @@ def test_hugging_faces_format_is_read_with_and_without_a_prefix(hugging_face_fol
     np.testing.assert_allclose(
         encoder(TOKEN_IDS, MASK).numpy()[1], wanted, rtol=0, atol=1e-5
     )  # float32 against float64
+
+
+def test_the_first_berts_names_of_normalisations_are_read(hugging_face_folder: Path):
+    """bert-base-uncased's model.safetensors still has gamma and beta."""
+    wanted = load(hugging_face_folder)(TOKEN_IDS, MASK).numpy()
+    path = hugging_face_folder / "model.safetensors"
+    old = {
+        "bert." + name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): array
+        for name, array in random_arrays(CONFIG, 0).items()
+    }
+    assert sum("LayerNorm.gamma" in name for name in old) == sum("LayerNorm.beta" in name for name in old) == 5
+    save_file(old, path)
+    np.testing.assert_array_equal(load(hugging_face_folder)(TOKEN_IDS, MASK).numpy(), wanted)
 
 
 def test_weights_in_float16_are_read_as_float32(hugging_face_folder: Path):
@@ -364,6 +390,15 @@ def test_whether_text_is_lower_cased_is_read_from_the_tokenizer_or_from_the_voca
     if said is not None:
         (tmp_path / "tokenizer_config.json").write_text(json.dumps(said))
     assert find_encoder(f"random:{tmp_path / 'config.json'}").lower_case is wanted
+
+
+def test_an_encoder_that_cuts_in_another_case_is_another(hugging_face_folder: Path):
+    first = find_encoder(str(hugging_face_folder)).sha256
+    beside = hugging_face_folder / "tokenizer_config.json"
+    beside.write_text('{"do_lower_case": true}')  # as its vocabulary has it
+    assert find_encoder(str(hugging_face_folder)).sha256 == first
+    beside.write_text('{"do_lower_case": false}')
+    assert find_encoder(str(hugging_face_folder)).sha256 != first
 
 
 def test_the_same_encoder_has_the_same_fingerprint_under_any_path_and_another_has_another(

@@ -53,8 +53,9 @@ def test_files_are_listed_by_prefix_in_order_of_name(tmp_path: Path):
         ("finetune", "python -m hierdoc.finetune {run}"),
         ("embed", "python -m hierdoc.embed {run}"),
         ("heads/lstm", "python -m hierdoc.train_lstm {run}"),
-        ("evaluate/lstm", "python -m hierdoc.evaluate {run}"),
-        ("evaluate/lstm-dev", "python -m hierdoc.evaluate {run} --split dev"),
+        ("tokens", "python -m hierdoc.embed {run} --level token"),
+        ("evaluate/lstm", "python -m hierdoc.evaluate {run} --head lstm"),
+        ("evaluate/lstm-dev", "python -m hierdoc.evaluate {run} --head lstm --split dev"),
         ("heads/mean", "python -m hierdoc.train_head {run} --head mean"),
         ("evaluate/mean-dev", "python -m hierdoc.evaluate {run} --baseline mean --split dev"),
         ("evaluate/own", "python -m hierdoc.experiment FOLDER"),
@@ -81,7 +82,7 @@ def test_the_command_that_is_named_can_be_copied_when_the_run_has_a_space_in_its
     assert refusal(read_stage, tmp_path / "my run", "embed").endswith(wanted)
 
 
-@pytest.mark.parametrize("name", ["heads/lstm", "heads/another", "evaluate/lstm", "embed"])
+@pytest.mark.parametrize("name", ["heads/lstm", "heads/another", "evaluate/lstm", "embed", "tokens"])
 def test_the_command_that_is_named_exists(name: str):
     from hierdoc.cli import COMMANDS
 

@@ -334,7 +334,7 @@ def test_what_an_interrupted_removal_leaves_is_not_taken_for_a_stage(tmp_path: P
     assert isinstance(stage, OpenStage)
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("number", [1, 2, 3])  # the manifest is gone then
 def test_a_removal_that_was_stopped_at_any_file_goes_on(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     make(tmp_path)
     unlink, count = Path.unlink, [0]
@@ -352,6 +352,23 @@ def test_a_removal_that_was_stopped_at_any_file_goes_on(number: int, tmp_path: P
     monkeypatch.undo()
     assert "is not finished" in refusal(read_stage, tmp_path, "chunk")
     assert [entry.name for entry in begin(tmp_path, "chunk", PARAMETERS, {}).path.iterdir()] == ["started.json"]
+
+
+def test_a_removal_that_was_stopped_before_it_began_leaves_the_stage_or_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    made = make(tmp_path)
+
+    def full(*given: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "write_json", full)
+    with pytest.raises(OSError):
+        begin(tmp_path, "chunk", PARAMETERS, {}, overwrite=True)
+    monkeypatch.undo()
+    assert read_stage(tmp_path, "chunk").fingerprint == made.fingerprint
+    assert begin(tmp_path, "chunk", PARAMETERS, {}).fingerprint == made.fingerprint
+    assert make(tmp_path, overwrite=True, content=b"other").fingerprint != made.fingerprint
 
 
 def test_a_stage_whose_directory_is_a_link_is_made_again_where_the_link_leads(tmp_path: Path):
