@@ -224,7 +224,7 @@ def add_words(parser: argparse.ArgumentParser, words: bool) -> None:
         "--words",
         action=argparse.BooleanOptionalAction,
         default=words,
-        help="join it with a linear SVM on TF-IDF of the whole documents' words; gained 4 points on newsgroups, 0.6 on complaints and 0.4 on movie reviews, and lost 1.5 on speeches of countries that training had not seen",
+        help="join it with a linear SVM on TF-IDF of the whole documents' words; gained 4 points on newsgroups, 0.9 on complaints and 0.5 on movie reviews, and lost 1.5 on speeches of countries that training had not seen",
     )
 
 
