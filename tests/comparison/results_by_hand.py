@@ -67,7 +67,7 @@ def facts(arm: str, seed: int = 0, dataset: str = "letters", **others: Any) -> d
     epochs = [{"epoch": 1, "train_loss": 1.0, "dev_loss": 1.1, "dev_accuracy": 0.5},
               {"epoch": 2, "train_loss": 0.5, "dev_loss": 0.9, "dev_accuracy": 0.75}]  # fmt: skip
     part = {
-        "dev": {"document_accuracy": ON_DEV.get(arm, 0.5)}, "documents_by_split": {"train": 8, "dev": 2, "test": 3},
+        "dev": {"document_accuracy": ON_DEV.get(arm, 0.5)}, "chosen": {}, "documents_by_split": {"train": 8, "dev": 2, "test": 3},
         "coverage": {"a": {"documents": 7, "tokens": 1000, "kept": 900, "unknown": 5},
                      "b": {"documents": 6, "tokens": 500, "kept": 500, "unknown": 0}},
         "history": {"heads/lstm": epochs} if arm == "lstm" else {},
