@@ -17,7 +17,8 @@ from typing import Any
 
 from hierdoc import chunk, cli, embed, evaluate, finetune, train_head
 from hierdoc.comparison import apart
-from hierdoc.comparison.config import Arm, Dataset, Experiment, check_config, read_config
+from hierdoc.comparison.config import Arm, Dataset, Experiment, read_config
+from hierdoc.comparison.runnable import check_config
 from hierdoc.comparison.runs import answerer, arm_directory, chunk_directory, encoder_directory, share_stages
 from hierdoc.corpus.split_files import read_split_file
 from hierdoc.errors import HierdocError

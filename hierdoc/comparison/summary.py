@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from hierdoc.comparison.config import Experiment, check_split_files, read_config
+from hierdoc.comparison.config import Experiment, read_config
 from hierdoc.comparison.results import SELECTION, Result, check_configured, is_chosen_on, read_results
+from hierdoc.comparison.runnable import check_split_files
 from hierdoc.errors import HierdocError
 from hierdoc.evaluation.metrics import bins_of_chunks
 from hierdoc.evaluation.significance import Interval, McNemar, bootstrap_mean, mcnemar, sign_test

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hierdoc.comparison.config import check_config, read_config
+from hierdoc.comparison.config import read_config
+from hierdoc.comparison.runnable import check_config
 from hierdoc.errors import HierdocError
 
 GOOD = """
