@@ -86,6 +86,8 @@ def export_run(
         shutil.rmtree(partial, ignore_errors=True)
         if out.exists():
             shutil.rmtree(earlier, ignore_errors=True)
+        elif earlier.exists():
+            earlier.rename(out)
     return out
 
 

@@ -202,6 +202,17 @@ def test_a_trace_is_called_by_its_folders_name_wherever_the_doctor_stands(
     assert [training.name for training in read_set(Path("."))[0].trainings] == ["head"]
 
 
+def test_a_training_whose_loss_is_not_the_cross_entropy_tells_what_it_begins_with(run: Path):
+    def facts() -> dict:
+        return json.loads((run / "heads/lstm/trace.json").read_text())
+
+    assert "uninformed_loss" not in facts()
+    train_lstm_head(run, epochs=1, focal_gamma=2.0, overwrite=True)
+    learned = {row["label_id"] for row in read_trace(run / "heads/lstm").examples.to_pylist()}
+    num = len(learned)  # as many documents of each
+    assert facts()["uninformed_loss"] == pytest.approx((1 - 1 / num) ** 2 * np.log(num), rel=1e-5)
+
+
 def test_what_an_earlier_head_answered_says_nothing_of_todays(run: Path):
     def splits() -> set[str]:
         (evidence,) = reading_runs.read_run(run)

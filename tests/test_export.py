@@ -89,6 +89,25 @@ def test_an_export_holds_graphs_tokenizer_and_config_and_no_text(exported: Path,
     assert (exported / "vocab.txt").read_bytes() == (tiny_run / "finetune/vocab.txt").read_bytes()
 
 
+def test_a_replacement_that_is_stopped_leaves_the_earlier_export(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    out = export_run(tiny_run, tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    rename = Path.rename
+
+    def stopped(path: Path, target: Path) -> Path:
+        if path.name.endswith(".partial"):
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        export_run(tiny_run, out, overwrite=True)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_what_is_there_is_left_alone_but_an_earlier_export_is_replaced_when_asked(tiny_run: Path, tmp_path: Path):
     out = export_run(tiny_run, tmp_path / "out")
     (out / "config.json").write_text(json.dumps({"hierdoc_export": 1, "old": True}))
