@@ -5,7 +5,7 @@
 Needs the run directories that the experiment's results were made in, of one class for each document. The documents' probabilities
 of each arm's seeds are averaged; or, with `--together`, those of several arms, seed by seed. Beside their accuracy, on dev and on
 test, stands the mean accuracy of those averaged, and the difference on test, on the same documents, with its 95 % interval
-(bootstrap over documents).
+(bootstrap over documents, or over the clusters that config.yaml says they are in).
 """
 
 from __future__ import annotations
@@ -66,10 +66,11 @@ def rights(answers: Sequence[Said]) -> tuple[np.ndarray, np.ndarray]:
     return averaged, hits.mean(axis=0)
 
 
-def case(on_dev: Sequence[Said], on_test: Sequence[Said]) -> dict[str, object]:
+def case(dataset: Dataset, on_dev: Sequence[Said], on_test: Sequence[Said]) -> dict[str, object]:
     """Return how right the average of several answers is, and how right they are by themselves."""
     (averaged_dev, alone_dev), (averaged, alone) = rights(on_dev), rights(on_test)
-    found = bootstrap_mean(averaged.astype(float) - alone)
+    clusters = dataset.clusters_of(on_test[0][1]["doc_id"].to_pylist())
+    found = bootstrap_mean(averaged.astype(float) - alone, clusters=clusters)
     return {
         "averaged": len(on_test),
         "on dev": round(float(averaged_dev.mean()), 4),
@@ -108,10 +109,10 @@ def main() -> None:
             raise SystemExit(f"there is no arm {min(unknown)!r}")
         for name, answers in by_arm.items():
             if len(answers) > 1 and not together:
-                cases[f"{dataset.name}, {name}, all seeds"] = case(*zip(*answers))
+                cases[f"{dataset.name}, {name}, all seeds"] = case(dataset, *zip(*answers))
         for number, seed in enumerate(dataset.seeds if together else ()):
             chosen = [by_arm[name][min(number, len(by_arm[name]) - 1)] for name in together]
-            cases[f"{dataset.name}, {', '.join(together)}, seed {seed}"] = case(*zip(*chosen))
+            cases[f"{dataset.name}, {', '.join(together)}, seed {seed}"] = case(dataset, *zip(*chosen))
     files.write_json(arguments.out, {"cases": cases})
     print(f"{arguments.out}: {len(cases)} cases")
 

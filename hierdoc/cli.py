@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hierdoc.errors import HierdocError, HierdocFailure
@@ -49,6 +50,11 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
         if action.default is None or action.default is False:
             return action.help
         return super()._get_help_string(action)
+
+
+def arguments_of(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of `given` that `function` has an argument of the name for."""
+    return {name: given[name] for name in inspect.signature(function).parameters if name in given}
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:

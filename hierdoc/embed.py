@@ -65,7 +65,6 @@ def embed_chunks(
     from hierdoc.engines import ENGINES, resolve_engine, why
     from hierdoc.objectives import objective_of
     from hierdoc.sequences.reading import has_label_lists
-    from hierdoc.stages.weights import load_weights
 
     chunk, finetune = read_stage(run, "chunk"), read_stage(run, "finetune")
     asked = engine, precision
@@ -74,12 +73,12 @@ def embed_chunks(
     stage = store.begin(run, "embed", parameters, {"chunk": chunk, "finetune": finetune}, overwrite)
     if isinstance(stage, FinishedStage):
         return stage
-    from hierdoc.encoders.finetuned import load_encoder
+    from hierdoc.encoders.finetuned import load_chunk_head, load_encoder
     from hierdoc.engines.encoding import encode_chunks
 
     config, arrays = load_encoder(finetune.path)
     objective = objective_of(has_label_lists(chunk))
-    head, about = load_weights(finetune.path / "chunk_head.safetensors"), {}
+    head, about = load_chunk_head(finetune.path), {}
     if precision == "int8":
         loaded, precision, about = _load_int8(stage.path, config, arrays, chunk, head)
     else:

@@ -18,7 +18,7 @@ from hierdoc.answers.thresholds import FILE as THRESHOLDS
 from hierdoc.errors import HierdocError
 from hierdoc.heads import find_head
 from hierdoc.stages import files
-from hierdoc.stages.finished import read_stage
+from hierdoc.stages.finished import FinishedStage, read_stage
 from hierdoc.words.classifier import FILE as WORDS
 
 CONFIG = "config.json"
@@ -59,7 +59,7 @@ def export_run(
     finetune, trained = read_stage(run, "finetune"), read_stage(run, f"heads/{head}")
     if head not in HEAD_GRAPHS:
         raise HierdocError(f"`head` {head} can't be exported; these can: {', '.join(sorted(HEAD_GRAPHS))}")
-    graphs = _graphs(finetune.path, trained.path, finetune.fingerprint)
+    graphs = _graphs(finetune, trained.path)
     for graph in graphs.values():
         onnx.checker.check_model(graph)
         RUNTIMES["onnxruntime"](graph, "float32")  # it can be loaded
@@ -105,21 +105,17 @@ def _check_out(out: Path, overwrite: bool) -> None:
         raise HierdocError(f"{out / others[0]}: is not of the export in {out}, which is left alone; move it elsewhere")
 
 
-def _graphs(finetune: Path, trained: Path, fingerprint: str) -> dict[str, bytes]:
+def _graphs(finetune: FinishedStage, trained: Path) -> dict[str, bytes]:
     """Return the encoder's and the head's graph, by the names of their files."""
     from hierdoc.encoders.finetuned import load_encoder
     from hierdoc.graphs import ENCODER_GRAPHS, HEAD_GRAPHS
-    from hierdoc.heads.document_probs import load_head_config
+    from hierdoc.heads.document_probs import check_made_for, check_reads_vectors, load_head_config
     from hierdoc.stages.weights import load_weights
 
-    config, arrays = load_encoder(finetune)
+    config, arrays = load_encoder(finetune.path)
     of_head, weights = load_head_config(trained), trained / "weights.safetensors"
-    if of_head["inputs"] != "vectors":
-        raise HierdocError(
-            f"{trained}: reads {of_head['inputs']} of the chunks, and only heads on vectors can be exported"
-        )
-    if of_head["encoder_fingerprint"] != fingerprint:
-        raise HierdocError(f"{trained}: was trained on the vectors of another encoder than {finetune} holds")
+    check_reads_vectors(of_head, trained, "only heads on vectors can be exported")
+    check_made_for(of_head, trained, finetune)
     head = HEAD_GRAPHS[of_head["head"]](of_head["dim"], len(of_head["labels"]), load_weights(weights), str(weights))
     return {"encoder": ENCODER_GRAPHS[config["name"]](config, arrays), "head": head}
 

@@ -28,7 +28,7 @@ from hierdoc.learning.seeds import check_seed
 from hierdoc.learning.two_stages import TwoStages
 from hierdoc.progress import say
 from hierdoc.sequences.reading import has_label_lists
-from hierdoc.stages import files, store
+from hierdoc.stages import store
 from hierdoc.stages.finished import FinishedStage, read_stage
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def finetune_encoder(
         head, best_epoch, timings = fit(
             train, dev, len(labels), chunk_size, parameters, history, checkpoints, objective=objective
         )
-    _save(stage, source, encoder, head, chunk)
+    _save(stage.path, source, encoder, head, chunk)
     reading = next(reading for reading in history.epochs if reading["epoch"] == best_epoch)
     about = _save_adapters(stage.path, encoder, parameters) if "adapter_size" in config else {}
     return stage.finish({"best_epoch": best_epoch, **reading, **about}, timings)
@@ -201,8 +201,8 @@ def finetune_encoder(
 
 def training_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of a function's arguments that are `finetune_encoder`'s and describe the training."""
-    names = inspect.signature(finetune_encoder).parameters.keys() - {"run", "overwrite"}
-    return {name: value for name, value in arguments.items() if name in names}
+    of_stage = cli.arguments_of(finetune_encoder, arguments)
+    return {name: value for name, value in of_stage.items() if name not in ("run", "overwrite")}
 
 
 def check_arguments(**arguments: Any) -> dict[str, Any]:
@@ -293,20 +293,11 @@ def _load_encoder(source: EncoderSource, config: dict[str, Any]) -> tuple[Any, i
     return encoder, num_loaded, len(encoder.variables) - len(adapters) - len(pooler)
 
 
-def _save(
-    stage: store.OpenStage,
-    source: EncoderSource,
-    encoder: Any,
-    head: dict[str, np.ndarray],
-    chunk: FinishedStage,
-) -> None:
-    from hierdoc.stages.weights import save_weights
+def _save(folder: Path, source: EncoderSource, encoder: Any, head: dict[str, np.ndarray], chunk: FinishedStage) -> None:
+    from hierdoc.encoders.finetuned import save_finetuned
 
-    save_weights(stage.path / "encoder.safetensors", encoder.arrays())
-    save_weights(stage.path / "chunk_head.safetensors", head)
-    save_tokenizer(stage.path, source.vocab_path, source.lower_case)
-    config = {
-        "encoder": {"name": "bert", **encoder.config},
+    save_tokenizer(folder, source.vocab_path, source.lower_case)
+    about = {
         "labels": chunk.details["labels"],
         "multi_label": has_label_lists(chunk),
         "label_separator": chunk.parameters.get("label_separator"),
@@ -316,7 +307,7 @@ def _save(
         "max_chunks": chunk.parameters["max_chunks"],
         "respect_sentences": chunk.parameters["respect_sentences"],
     }
-    files.write_json(stage.path / "config.json", config)
+    save_finetuned(folder, encoder.config, encoder.arrays(), head, about)
 
 
 def _save_adapters(folder: Path, encoder: Any, parameters: dict[str, Any]) -> dict[str, Any]:

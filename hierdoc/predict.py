@@ -26,7 +26,7 @@ from hierdoc.heads import find_head
 from hierdoc.progress import bar, say, warn
 from hierdoc.reporting.tables import preview
 from hierdoc.stages import files
-from hierdoc.stages.finished import read_stage
+from hierdoc.stages.finished import FinishedStage, read_stage
 from hierdoc.stages.overlap import ahead
 
 if TYPE_CHECKING:
@@ -73,7 +73,10 @@ def predict_documents(
         HierdocError: the data are not as they must be; a stage is missing or has changed; `out` exists.
     """
     head = find_head(run, head)
-    trained = read_stage(run, f"heads/{head}")  # a wrong path is told before stdin is read, or TensorFlow loaded
+    stages = read_stage(run, "finetune"), read_stage(run, f"heads/{head}")  # a wrong path is told before stdin is read
+    _, trained = stages
+    from hierdoc.encoders.finetuned import load_config
+
     if thresholds is not None:
         from hierdoc.heads.document_probs import answers_of, load_head_config
 
@@ -82,8 +85,10 @@ def predict_documents(
     if out is not None:
         out = Path(out)
         _check_out(out, sources, overwrite)
-    separator = _label_separator(run)
-    batches = _predictions(run, sources, head, text_column, id_column, thresholds)
+    config = load_config(stages[0].path)
+    columns = Columns(text=text_column or config["columns"]["text"], id=id_column or config["columns"]["id"])
+    separator = config.get("label_separator") or ""
+    batches = _predictions(stages, sources, columns, id_column is not None, thresholds)
     if out is None:
         return _frame(batches, separator)
     with files.atomic(out) as partial:
@@ -106,19 +111,14 @@ def _check_out(out: Path, sources: Sources, overwrite: bool) -> None:
 
 
 def _predictions(
-    run: str | PathLike[str],
+    stages: tuple[FinishedStage, FinishedStage],
     sources: Sources,
-    head: str,
-    text_column: str | None,
-    id_column: str | None,
+    columns: Columns,
+    ids_were_asked_for: bool,
     thresholds: str | PathLike[str] | None,
 ) -> Iterator[pa.Table]:
-    from hierdoc.encoders.finetuned import load_config
-
-    trained = load_config(read_stage(run, "finetune").path)["columns"]
-    columns = Columns(text=text_column or trained["text"], id=id_column or trained["id"])
     first_table = next((source for source in sources.files if source.format != "txt"), None)
-    if id_column is None and columns.id is not None and first_table is not None:
+    if not ids_were_asked_for and columns.id is not None and first_table is not None:
         if columns.id not in column_names(first_table, sources.encoding):
             say(f"no column {columns.id!r} in the data: documents are numbered from 1")
             columns = Columns(text=columns.text)
@@ -126,7 +126,7 @@ def _predictions(
     first = _next_batch(documents)  # nor a wrong column after it
     from hierdoc.heads.predictor import Predictor
 
-    predictor = Predictor(run, head, thresholds)
+    predictor = Predictor(*stages, thresholds)
     batches = itertools.chain([first], iter(lambda: _next_batch(documents), []))
     cut = (predictor.cut(*zip(*batch)) for batch in batches)
     with bar("predict", "chunks", 0) as progress:
@@ -169,12 +169,6 @@ def _frame(batches: Iterator[pa.Table], separator: str) -> pd.DataFrame:
         frame["labels"] = frame["labels"].map(list)
         frame.attrs["label_separator"] = separator
     return frame
-
-
-def _label_separator(run: str | PathLike[str]) -> str:
-    from hierdoc.encoders.finetuned import load_config
-
-    return load_config(read_stage(run, "finetune").path).get("label_separator") or ""
 
 
 def _write_csv(batches: Iterator[pa.Table], path: Path, separator: str) -> None:

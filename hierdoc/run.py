@@ -77,7 +77,7 @@ def run_pipeline(
     Raises:
         HierdocError, HierdocFailure: as the stages.
     """
-    training = finetune.training_arguments(locals())
+    chunking, training = cli.arguments_of(chunk.chunk_documents, locals()), finetune.training_arguments(locals())
     check_head(head)
     check_answers(head, multi_label)
     resolve_engine(engine, precision)
@@ -87,10 +87,7 @@ def run_pipeline(
     check_trainable_layers(trainable_layers, config["num_hidden_layers"])
     check_pooling({**config, "pooling": pooling}, trainable_layers)
     say(f"{run}: 1/5 chunk")
-    chunk.chunk_documents(
-        data, run, text_column, label_column, multi_label, label_separator, id_column, labels_file, format, encoding, split,
-        split_column, encoder, chunk_size, overlap, max_chunks, respect_sentences, seed, overwrite,
-    )  # fmt: skip
+    chunk.chunk_documents(**chunking)
     if overwrite:  # so that the same call without it goes on, wherever this one is stopped from here on
         made = [
             path.relative_to(run) for room in ("heads", "evaluate") for path in sorted(Path(run, room).glob("[!.]*"))

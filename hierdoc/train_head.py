@@ -6,6 +6,7 @@ python -m hierdoc.train_head runs/complaints --head lstm
 from __future__ import annotations
 
 import argparse
+import inspect
 import shutil
 from collections.abc import Sequence
 from os import PathLike
@@ -30,7 +31,7 @@ RANGES = (
     ("input_dropout", (int, float), lambda share: 0 <= share < 1, "from 0 to below 1"),
     *OF_LOSS,
 )
-DEFAULTS = {"inputs": "vectors", "epochs": 50, "learning_rate": 1e-3, "input_dropout": 0.0, **PLAIN_LOSS}
+LEARNED_BY = tuple(name for name, *_ in RANGES)
 EARLIER = {"inputs": "vectors", "words": False, **PLAIN_LOSS}  # what trainings did before there were these parameters
 
 
@@ -75,7 +76,7 @@ def train_sequence_head(
         HierdocError: a stage is missing or does not fit the others; there is no dev document; an argument is out of range.
         HierdocFailure: the loss became infinite.
     """
-    learned_by = {name: value for name, value in locals().items() if name in DEFAULTS}
+    learned_by = {name: value for name, value in locals().items() if name in LEARNED_BY}
     check_head(head)
     check_seed(seed)
     check_arguments(**learned_by)
@@ -144,8 +145,10 @@ def check_arguments(**arguments: Any) -> None:
     Raises:
         HierdocError: one is out of range, or has no effect.
     """
-    given = {**DEFAULTS, **arguments}
-    check_ranges(given, DEFAULTS, RANGES)
+    of_stage = inspect.signature(train_sequence_head).parameters
+    defaults = {name: of_stage[name].default for name in LEARNED_BY}
+    given = {**defaults, **arguments}
+    check_ranges(given, defaults, RANGES)
     if given["r_drop"] and not given["input_dropout"]:
         raise HierdocError("`r_drop` has no effect without `input_dropout`: both passes would be the same")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hierdoc import __version__, cli, finetune, run, train_lstm
+from hierdoc import __version__, chunk, cli, finetune, run, train_lstm
 from hierdoc.cli import COMMANDS, main, make_parser, run_command
 from hierdoc.errors import HierdocError, HierdocFailure
 
@@ -233,6 +233,12 @@ def test_train_lstm_passes_on_all_that_it_is_told(monkeypatch: pytest.MonkeyPatc
     told = {name: object() for name in inspect.signature(train_lstm.train_lstm_head).parameters}
     monkeypatch.setattr(train_lstm, "train_sequence_head", lambda **arguments: arguments)
     assert train_lstm.train_lstm_head(**told) == {"head": "lstm", **told}
+
+
+def test_run_takes_and_passes_on_all_of_chunk():
+    of_run = {name: object() for name in inspect.signature(run.run_pipeline).parameters}
+    wanted = inspect.signature(chunk.chunk_documents).parameters
+    assert cli.arguments_of(chunk.chunk_documents, of_run) == {name: of_run[name] for name in wanted}
 
 
 def test_run_takes_and_passes_on_all_of_finetune_but_joint_training():

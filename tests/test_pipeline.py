@@ -159,7 +159,7 @@ def test_predict_cuts_as_the_training_chunks_were_cut(tiny_run: Path, monkeypatc
     config = json.loads((tiny_run / "finetune/config.json").read_text())
     cut = {"chunk_size": 10, "overlap": 0, "max_chunks": None, "respect_sentences": False}
     assert {key: config[key] for key in cut} == cut
-    loaded = predictor.Predictor(tiny_run, "lstm")
+    loaded = predictor.Predictor(read_stage(tiny_run, "finetune"), read_stage(tiny_run, "heads/lstm"))
     text = "the cat sat a dog ran. the fish"  # 7 tokens end with the sentence, 8 fill a chunk
     seen = []
     real = predictor.chunk_document

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "evaluation": BASE | {"answers", "sequences", "words"},
     "tracing": BASE | {"stages"},
     "comparison": BASE | {"stages", "corpus", "evaluation"},
-    "diagnosis": BASE | {"stages", "corpus", "tracing", "sequences"},
+    "diagnosis": BASE | {"stages", "corpus", "tracing", "sequences", "evaluation"},
     "reporting": BASE | {"comparison", "evaluation"},
     "encoders": BASE | {"stages", "chunking"},
     "objectives": BASE | {"answers", "encoders"},
@@ -95,6 +95,18 @@ def test_every_direct_dependency_is_pinned_inside_its_range():
     for line in project["dependencies"] + extras:
         requirement = Requirement(line)
         assert pins()[normal(requirement.name)] in requirement.specifier, line
+
+
+def test_every_package_that_is_imported_is_declared():
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    declared = {normal(Requirement(line).name) for line in lines}
+    distributions = importlib.metadata.packages_distributions()
+    imported = {name.split(".")[0] for path in PACKAGE for name in modules_imported(path)} - sys.stdlib_module_names
+    for name in imported - {"hierdoc"}:
+        assert declared & set(map(normal, distributions[name])), f"{name} is imported and not in pyproject.toml"
 
 
 def test_conda_users_get_the_same_versions():

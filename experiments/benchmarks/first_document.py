@@ -31,8 +31,9 @@ PARTS = """
 import json, sys, time
 started = time.perf_counter()
 from hierdoc.heads.predictor import Predictor
+from hierdoc.stages.finished import read_stage
 imported = time.perf_counter()
-predictor = Predictor(sys.argv[1], "lstm")
+predictor = Predictor(*(read_stage(sys.argv[1], name) for name in ("finetune", "heads/lstm")))
 loaded = time.perf_counter()
 sets = json.loads(sys.stdin.read())
 def label(text):

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hierdoc.errors import HierdocError
 from hierdoc.evaluation.baselines import BASELINES, OF_VECTORS
 from hierdoc.stages import files
@@ -28,6 +30,8 @@ class Dataset:
         splits: split files; several are folds, whose test documents are pooled.
         stages: arguments of the stages that hold for every arm, by stage.
         seeds: one run of every arm for each.
+        clusters: a pattern, where documents aren't independent: those belong together whose ids begin with the same match of it,
+            such as the speeches of one country, and intervals and tests are over these clusters.
     """
 
     name: str
@@ -35,6 +39,23 @@ class Dataset:
     splits: tuple[Path, ...]
     stages: Mapping[str, Mapping[str, Any]]
     seeds: tuple[int, ...]
+    clusters: re.Pattern[str] | None = None
+
+    def clusters_of(self, doc_ids: Sequence[str]) -> np.ndarray | None:
+        """Return the cluster of each of B documents, str (B,); None where documents are independent.
+
+        Raises:
+            HierdocError: the pattern matches nothing at the beginning of an id.
+        """
+        if self.clusters is None:
+            return None
+        found = [self.clusters.match(doc_id) for doc_id in doc_ids]
+        if None in found:
+            doc_id, pattern = doc_ids[found.index(None)], self.clusters.pattern
+            raise HierdocError(
+                f"`clusters` of dataset {self.name!r}, {pattern!r}, matches nothing of document {doc_id!r}"
+            )
+        return np.asarray([match[0] for match in found if match])
 
 
 @dataclass(frozen=True)
@@ -188,7 +209,9 @@ class _Reader:
 
     def dataset(self, name: Any, entry: Any, seeds: tuple[int, ...]) -> Dataset:
         where = f"dataset {self.name(name, 'a dataset')!r}"
-        found = self.keys(entry, where, {"files": list, "splits": list}, {**_DATASET_KEYS, "seeds": list})
+        found = self.keys(
+            entry, where, {"files": list, "splits": list}, {**_DATASET_KEYS, "seeds": list, "clusters": str}
+        )
         for key in ("files", "splits"):
             if not found[key] or not all(isinstance(value, str) for value in found[key]):
                 raise HierdocError(f"{self.path}: `{key}` of {where} must be file names, but is {found[key]!r} instead")
@@ -198,7 +221,13 @@ class _Reader:
         if len({split.stem for split in splits}) < len(splits):  # by which their stages are filed
             raise HierdocError(f"{self.path}: `splits` of {where} must be files of different names")
         own = self.seeds(found["seeds"], f"`seeds` of {where}") if "seeds" in found else seeds
-        return Dataset(name, tuple(found["files"]), splits, _of_stages(found), own)
+        return Dataset(name, tuple(found["files"]), splits, _of_stages(found), own, self.pattern(found, where))
+
+    def pattern(self, found: Mapping[str, Any], where: str) -> re.Pattern[str] | None:
+        try:
+            return re.compile(found["clusters"]) if "clusters" in found else None
+        except re.error as error:
+            raise HierdocError(f"{self.path}: `clusters` of {where} must be a pattern: {error}") from None
 
     def arm(self, name: Any, entry: Any) -> Arm:
         where = f"arm {self.name(name, 'an arm')!r}"

@@ -16,7 +16,7 @@ from hierdoc.comparison.results import SELECTION, Result, check_configured, is_c
 from hierdoc.comparison.runnable import check_split_files
 from hierdoc.errors import HierdocError
 from hierdoc.evaluation.metrics import bins_of_chunks
-from hierdoc.evaluation.significance import Interval, McNemar, bootstrap_mean, mcnemar, sign_test
+from hierdoc.evaluation.significance import Interval, SignTest, bootstrap_mean, by_cluster, sign_test
 from hierdoc.stages import files
 
 LONG = 4  # chunks; a long document has as many or more
@@ -66,13 +66,14 @@ class Difference:
 
     Attributes:
         interval: 95 %, paired.
-        tests: McNemar's for each of the arm's seeds, against the other's result of that seed or else its first.
-        sign: of the documents' mean differences over the seeds; with one seed the same as McNemar's.
+        tests: McNemar's for each of the arm's seeds, against the other's result of that seed or else its first; where there
+            are clusters, of how many the arm has more documents right, and in how many fewer.
+        sign: of the documents' (or clusters') mean differences over the seeds; with one seed the same as McNemar's.
     """
 
     interval: Interval
-    tests: Sequence[McNemar]
-    sign: McNemar
+    tests: Sequence[SignTest]
+    sign: SignTest
 
     @property
     def is_clear(self) -> bool:
@@ -89,24 +90,28 @@ class DatasetSummary:
         arms: in the order of the experiment.
         baseline: one of them.
         chosen: the arm that dev prefers; None where that was not recorded.
+        tied: names of arms that did as well on dev, and stand after it in config.yaml.
         late: names of arms that were added, changed or given more seeds, data or split files after that was recorded.
         dev: the mean dev accuracy (or micro-F1) of each arm over its seeds and split files, by name.
         test_was_read: before it was recorded.
         missing: names of what config.yaml asks for and there is no result of: "lstm, seed 1".
         num_chunks: int (B,), as the baseline's documents were cut.
         pairs: arms that are also compared with each other, the first with the second.
+        clusters: str (B,), of documents that belong together (see `Dataset.clusters`); None where they are independent.
     """
 
     name: str
     arms: Sequence[ArmSummary]
     baseline: ArmSummary
     chosen: ArmSummary | None
+    tied: Sequence[str]
     late: Sequence[str]
     dev: Mapping[str, float]
     test_was_read: bool
     missing: Sequence[str]
     num_chunks: np.ndarray
     pairs: Sequence[tuple[ArmSummary, ArmSummary]] = ()
+    clusters: np.ndarray | None = None
 
     @property
     def documents(self) -> pa.Table:
@@ -133,13 +138,23 @@ class DatasetSummary:
         """Return how an arm differs from the baseline, or from another, on all documents or on `members`, bool (B,)."""
         other = other or self.baseline
         inside = slice(None) if members is None else members
-        values = (arm.hits - other.hits)[inside]
         of_seed = {result.facts["seed"]: result for result in other.results}
-        tests = [
-            mcnemar(result.correct[inside], of_seed.get(result.facts["seed"], other.results[0]).correct[inside])
+        differing = [
+            result.correct.astype(float) - of_seed.get(result.facts["seed"], other.results[0]).correct
             for result in arm.results
         ]
-        return Difference(bootstrap_mean(values), tests, sign_test(values))
+
+        def sign_of(values: np.ndarray) -> SignTest:
+            return sign_test(by_cluster(values[inside], None if self.clusters is None else self.clusters[inside]))
+
+        values = arm.hits - other.hits
+        return Difference(self.interval(values, members), [sign_of(each) for each in differing], sign_of(values))
+
+    def interval(self, values: np.ndarray, members: np.ndarray | None = None) -> Interval:
+        """Return the 95 % interval of the mean of `values`, float (B,), or of those of `members`, bool (B,)."""
+        inside = slice(None) if members is None else members
+        clusters = None if self.clusters is None else self.clusters[inside]
+        return bootstrap_mean(values[inside], clusters=clusters)
 
     def by_chunks(self) -> list[tuple[str, np.ndarray]]:
         """Return (name, members as bool (B,)) of each range of numbers of chunks that has documents."""
@@ -214,7 +229,7 @@ def summarise(experiment: Experiment, results: Sequence[Result], selection: Mapp
         baseline = found[experiment.baseline]
         summaries.append(
             DatasetSummary(
-                dataset.name, list(found.values()), baseline, found.get(recorded.get("chosen", "")),
+                dataset.name, list(found.values()), baseline, found.get(recorded.get("chosen", "")), _tied(recorded),
                 [name for name, arm in found.items() if recorded and any(_is_late(result, recorded) for result in arm.results)],
                 {name: _on_dev(arm.results) for name, arm in found.items()}, recorded.get("test_was_read", False),
                 [
@@ -223,9 +238,17 @@ def summarise(experiment: Experiment, results: Sequence[Result], selection: Mapp
                 ],
                 baseline.results[0].predictions["num_chunks"].to_numpy(),
                 [(found[first], found[second]) for first, second in experiment.pairs if first in found and second in found],
+                dataset.clusters_of(baseline.results[0].predictions["doc_id"].to_pylist()),
             )
         )  # fmt: skip
     return summaries
+
+
+def _tied(recorded: Mapping[str, Any]) -> list[str]:
+    """Return the arms that had on dev what the chosen one had."""
+    means = recorded.get("mean_dev_accuracy", recorded.get("mean_dev_micro_f1", {}))
+    chosen = recorded.get("chosen")
+    return [name for name, mean in means.items() if name != chosen and mean == means.get(chosen)]
 
 
 def _is_late(result: Result, recorded: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import softmax
 
 from hierdoc.diagnosis.accuracies import (
     chunk_rate,
@@ -103,7 +104,9 @@ def no_probabilities(evidence: Evidence) -> Finding | None:
             lines = [line]
             weight = NOTE
             course = course_of(training)
-            if course is not None and _loss_of(training, _softmax(probs)) > course.last + np.log(training.num_classes):
+            if course is not None and _loss_of(training, softmax(probs, axis=1)) > course.last + np.log(
+                training.num_classes
+            ):
                 lines.append(f"{training.name}: and the training loss, {course.last:.3f}, is not that of their softmax")
             if (probs >= 0).all() or len(lines) > 1:
                 weight = CAUSE
@@ -150,11 +153,6 @@ def _loss_at_the_bound(training: Training, surest: float) -> str:
         f"{training.name}: the training loss stays above {lowest:.3f}, and the held-out answers' own is {own:.3f}; a second "
         f"softmax in the loss sets {floor:.3f} as its floor"
     )
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def _loss_of(training: Training, probs: np.ndarray) -> float:

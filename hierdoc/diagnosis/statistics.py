@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import bdtr
 
 from hierdoc.diagnosis.thresholds import NUM_PERMUTATIONS
+from hierdoc.evaluation.significance import wilson
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,8 @@ class Rate:
         """Return the 95 % interval of the true rate (Wilson 1927)."""
         if not self.num_documents:
             return 0.0, 1.0
-        z, n = 1.959964, self.num_documents
-        middle = (self.accuracy + z * z / (2 * n)) / (1 + z * z / n)
-        half = z / (1 + z * z / n) * math.sqrt(self.accuracy * (1 - self.accuracy) / n + z * z / (4 * n * n))
-        return max(0.0, middle - half), min(1.0, middle + half)
+        found = wilson(self.accuracy, self.num_documents)
+        return max(0.0, found.low), min(1.0, found.high)
 
 
 def at_least(hits: int, num: int, rate: float) -> float:
@@ -61,10 +61,7 @@ def at_most(hits: int, num: int, rate: float) -> float:
         return 1.0
     if hits < 0 or rate >= 1:
         return 0.0
-    ways = np.concatenate([[0.0], np.cumsum(np.log(np.arange(num, num - hits, -1)) - np.log(np.arange(1, hits + 1)))])
-    taken = np.arange(hits + 1)
-    logs = ways + taken * math.log(rate) + (num - taken) * math.log1p(-rate)
-    return float(min(1.0, np.exp(logs).sum()))
+    return float(bdtr(hits, num, rate))
 
 
 def shares(ids: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import bdtr
 
 NUM_RESAMPLES = 10_000
 ROUNDING = 1e-9  # what the sums of shares of seeds may differ by and be the same
@@ -29,7 +30,9 @@ class Interval:
         return self.low > ROUNDING or self.high < -ROUNDING
 
 
-def bootstrap_mean(values: np.ndarray, seed: int = 0, num_resamples: int = NUM_RESAMPLES) -> Interval:
+def bootstrap_mean(
+    values: np.ndarray, seed: int = 0, num_resamples: int = NUM_RESAMPLES, clusters: np.ndarray | None = None
+) -> Interval:
     """Return the mean of one number for each document with its 95 % interval.
 
     The percentile bootstrap over documents (Efron and Tibshirani 1993, chapter 13). Given the differences of two
@@ -40,15 +43,31 @@ def bootstrap_mean(values: np.ndarray, seed: int = 0, num_resamples: int = NUM_R
         values: float (B,), one or more.
         seed: of the resamples.
         num_resamples: how many.
+        clusters: (B,), equal for documents that belong together, such as the speeches of one country: whole clusters are
+            drawn then, which of few is still a little too narrow (Cameron, Gelbach and Miller 2008).
     """
     rng = np.random.default_rng(seed)
+    if clusters is not None:
+        sums, sizes = by_cluster(values, clusters), by_cluster(np.ones(len(values)), clusters)
+        draws = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=num_resamples)
+        return _percentiles(float(np.mean(values)), (draws @ sums) / (draws @ sizes))
     # A resample's mean depends only on how often each distinct value is drawn, and there are few of them.
     distinct, counts = np.unique(np.asarray(values, np.float64), return_counts=True)
     draws = rng.multinomial(len(values), counts / len(values), size=num_resamples)
-    means = draws @ distinct / len(values)
+    return _percentiles(float(np.mean(values)), draws @ distinct / len(values))
+
+
+def _percentiles(mean: float, means: np.ndarray) -> Interval:
     low, high = np.quantile(means, [0.025, 0.975])
-    mean = float(np.mean(values))
     return Interval(mean, min(mean, float(low)), max(mean, float(high)))  # of equal values but for rounding
+
+
+def by_cluster(values: np.ndarray, clusters: np.ndarray | None) -> np.ndarray:
+    """Return the sums of values, float (B,), over each cluster of `clusters`, (B,); without clusters the values themselves."""
+    if clusters is None:
+        return values
+    _, members = np.unique(clusters, return_inverse=True)
+    return np.bincount(members, weights=values)
 
 
 def wilson(share: float, num_documents: int) -> Interval:
@@ -61,11 +80,11 @@ def wilson(share: float, num_documents: int) -> Interval:
 
 
 @dataclass(frozen=True)
-class McNemar:
-    """The documents that only one of two classifiers has right.
+class SignTest:
+    """The documents (or clusters) in which one of two classifiers is better.
 
     Attributes:
-        only_first, only_second: how many.
+        only_first, only_second: in how many the one and the other is.
         p_value: two-sided and exact, of so uneven a division if either were as likely; 1 where there is none.
     """
 
@@ -74,25 +93,12 @@ class McNemar:
     p_value: float
 
 
-def mcnemar(first_correct: np.ndarray, second_correct: np.ndarray) -> McNemar:
-    """Return McNemar's exact test of two classifiers' hits, bool (B,), on the same documents (McNemar 1947)."""
-    return _division(int((first_correct & ~second_correct).sum()), int((second_correct & ~first_correct).sum()))
+def sign_test(differences: np.ndarray) -> SignTest:
+    """Return the exact sign test of a difference for each document, float (B,), such as of two arms' hits over seeds.
 
-
-def sign_test(differences: np.ndarray) -> McNemar:
-    """Return McNemar's exact test of documents by the sign of a difference, float (B,), such as of two arms' hits over seeds.
-
-    An interval of the bootstrap is too narrow where few documents differ; this test knows how few they are.
+    Of two classifiers' hits, 1 or 0, it is McNemar's exact test (McNemar 1947). An interval of the bootstrap is too narrow where few
+    documents differ; this test knows how few they are.
     """
-    return _division(int((differences > ROUNDING).sum()), int((differences < -ROUNDING).sum()))
-
-
-def _division(only_first: int, only_second: int) -> McNemar:
-    num, fewer = only_first + only_second, min(only_first, only_second)
-    logs = [_log_choose(num, k) - num * math.log(2) for k in range(fewer + 1)]
-    p_value = min(1.0, 2 * math.fsum(math.exp(log) for log in logs))
-    return McNemar(only_first, only_second, p_value)
-
-
-def _log_choose(n: int, k: int) -> float:
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    only_first, only_second = int((differences > ROUNDING).sum()), int((differences < -ROUNDING).sum())
+    p_value = min(1.0, 2 * float(bdtr(min(only_first, only_second), only_first + only_second, 0.5)))
+    return SignTest(only_first, only_second, p_value)

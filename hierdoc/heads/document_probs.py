@@ -21,6 +21,7 @@ from hierdoc.progress import say
 from hierdoc.sequences.batches import batches_in_order
 from hierdoc.sequences.grouping import DocumentVectors, with_inputs
 from hierdoc.stages.files import sha256_of, write_json
+from hierdoc.stages.finished import FinishedStage
 from hierdoc.stages.weights import load_weights, save_weights
 from hierdoc.words.classifier import load_words
 
@@ -155,6 +156,26 @@ def load_head_config(folder: Path) -> dict[str, Any]:
             f"{folder}: head must be one of {', '.join(sorted(HEADS))}, but is {config['head']!r} instead"
         )
     return config
+
+
+def check_made_for(config: Mapping[str, Any], head: Path, finetune: FinishedStage) -> None:
+    """Check that the head of this config, in this folder, was trained on the vectors of that encoder.
+
+    Raises:
+        HierdocError: it was not.
+    """
+    if config["encoder_fingerprint"] != finetune.fingerprint:
+        raise HierdocError(f"{head}: was trained on the vectors of another encoder than {finetune.path} holds")
+
+
+def check_reads_vectors(config: Mapping[str, Any], head: Path, why: str) -> None:
+    """Check that the head of this config, in this folder, reads nothing of a chunk but its vector.
+
+    Raises:
+        HierdocError: it reads probabilities; `why` says why it must not.
+    """
+    if config["inputs"] != "vectors":
+        raise HierdocError(f"{head}: reads {config['inputs']} of the chunks, and {why}")
 
 
 def _name(variable: Any) -> str:

@@ -14,20 +14,18 @@ import pyarrow as pa
 
 from hierdoc.chunking.chunks import chunk_document
 from hierdoc.chunking.tokenizers import load_tokenizer
-from hierdoc.encoders.finetuned import load_config, load_encoder
+from hierdoc.encoders.finetuned import load_chunk_head, load_config, load_encoder
 from hierdoc.encoders.poolings import vector_size
 from hierdoc.engines import ENGINES, is_installed, resolve_engine
 from hierdoc.engines.encoding import Engine, encode_chunks
 from hierdoc.engines.int8 import load_int8_engine
 from hierdoc.engines.precision import cpu_has_bfloat16
-from hierdoc.errors import HierdocError
-from hierdoc.heads.document_probs import answers_of, load_document_probs
+from hierdoc.heads.document_probs import answers_of, check_made_for, load_document_probs
 from hierdoc.objectives import objective_of
 from hierdoc.progress import warn
 from hierdoc.sequences.grouping import group_by_document
 from hierdoc.stages import tables
-from hierdoc.stages.finished import read_stage
-from hierdoc.stages.weights import load_weights
+from hierdoc.stages.finished import FinishedStage
 
 
 @dataclass(frozen=True)
@@ -56,25 +54,20 @@ class Predictor:
         counted: what was seen so far: documents, empty, chunks, dropped, tokens, unknown.
     """
 
-    def __init__(self, run: str | PathLike[str], head: str, thresholds: str | PathLike[str] | None = None):
+    def __init__(self, finetune: FinishedStage, trained: FinishedStage, thresholds: str | PathLike[str] | None = None):
         """Load what predicts; with a file of `thresholds` to take instead of the head's own.
 
         Raises:
-            HierdocError: finetune or the head is missing or has changed, or the head was trained on another encoder's
-                vectors; as `answers_of`.
+            HierdocError: the head was trained on another encoder's vectors; as `answers_of`.
         """
-        finetune, trained = read_stage(run, "finetune"), read_stage(run, f"heads/{head}")
         self._document_probs, head_config = load_document_probs(trained.path)
-        if head_config["encoder_fingerprint"] != finetune.fingerprint:
-            raise HierdocError(
-                f"{trained.path}: was trained on the vectors of another encoder than {finetune.path} holds"
-            )
+        check_made_for(head_config, trained.path, finetune)
         self._answers = answers_of(trained.path, head_config, thresholds)
         self._objective = objective_of(head_config["multi_label"])
         self.config = load_config(finetune.path)
         self.labels: list[str] = self.config["labels"]
         self._tokenizer = load_tokenizer(finetune.path)
-        self._chunk_head = load_weights(finetune.path / "chunk_head.safetensors")
+        self._chunk_head = load_chunk_head(finetune.path)
         encoding = head_config["encoding"]
         self._engine = _load_engine(encoding, finetune.path, trained.path, self.config["chunk_size"])
         self.counted: Counter[str] = Counter()

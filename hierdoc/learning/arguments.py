@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hierdoc.errors import HierdocError
-from hierdoc.learning.schedules import WARMUP
 
 # Of arguments: what kind they are, and what they must be; None is what its default makes it.
 Range = tuple[str, "type | tuple[type, ...]", "Callable[[Any], bool]", str]
@@ -30,7 +29,7 @@ NOT_JOINT = (
     "pooling",
     "adapter_size",
 )
-PLAIN_LOSS = {
+PLAIN_LOSS = {  # the cross-entropy alone
     "class_weight": "none",
     "focal_gamma": 0.0,
     "label_smoothing": 0.0,
@@ -38,8 +37,8 @@ PLAIN_LOSS = {
     "r_drop": 0.0,
 }
 
-EARLIER = {
-    "batch_size": CHUNKS_PER_STEP,
+EARLIER = {  # what was done before there were these: history, so that no default of today stands here by its name
+    "batch_size": 16,
     "adapter_size": None,
     "joint": None,
     "joint_head": None,
@@ -47,9 +46,9 @@ EARLIER = {
     "pooling": "cls",
     "layer_decay": 1.0,
     "decay": "linear",
-    "warmup": WARMUP,
+    "warmup": 0.1,
     **PLAIN_LOSS,
-}  # what was done before there were these
+}
 
 
 def check_ranges(given: Mapping[str, Any], defaults: Mapping[str, Any], ranges: Sequence[Range]) -> None:

@@ -181,7 +181,7 @@ def train_jointly(
     num_frozen, frozen = 0, None
     if parameters["trainable_layers"] is not None:
         num_frozen = encoder.config["num_hidden_layers"] - parameters["trainable_layers"]
-        drawn = np.unique(np.concatenate([places for plan in plans for (step,) in plan for places in step]))
+        drawn = np.unique(np.concatenate([places for plan in plans for step in plan for places in step]))
         frozen = FrozenOutputs(
             checkpoints.scratch, encoder, num_frozen, train.rows, drawn, parameters["precision"], chunk_size
         )
@@ -209,6 +209,9 @@ def train_jointly(
         optimizer.apply_gradients(zip(gradients, model.variables, strict=True))
         return loss
 
+    def rank(reading: dict[str, float]) -> tuple[float, float]:
+        return reading[f"dev_{objective.measure}"], -reading["dev_loss"]
+
     read_dev = functools.partial(
         _read_dev, build_engine(encoder, parameters["precision"], chunk_size), dev, model, num_classes
     )
@@ -217,11 +220,9 @@ def train_jointly(
             say(f"joint: before it, dev_{objective.measure} is {read_dev()[f'dev_{objective.measure}']:.4f}")
         outcome = loop.train(
             loop.Trained(model.variables, [*optimizer.variables, *step.variables], take_step, optimizer),
-            batches_of=lambda epoch: [
-                functools.partial(_labelled, train, starts, *members) for members in plans[epoch]
-            ],
+            batches_of=lambda epoch: [functools.partial(_labelled, train, members) for members in plans[epoch]],
             read_dev=read_dev,
-            better=lambda new, best: _rank(new, objective) > _rank(best, objective),
+            better=lambda new, best: rank(new) > rank(best),
             history=history,
             checkpoints=checkpoints,
             num_epochs=parameters["epochs"],
@@ -230,10 +231,6 @@ def train_jointly(
             unit="documents",
         )
     return softmax.arrays(), outcome.best_epoch, {"documents_per_second": round(outcome.examples_per_second, 2)}
-
-
-def _rank(reading: dict[str, float], objective: Objective) -> tuple[float, float]:
-    return reading[f"dev_{objective.measure}"], -reading["dev_loss"]
 
 
 def _plan_epoch(starts: np.ndarray, per_document: int | None, seed: int, epoch: int) -> list[list[np.ndarray]]:
@@ -246,10 +243,10 @@ def _plan_epoch(starts: np.ndarray, per_document: int | None, seed: int, epoch: 
         if per_document is not None and len(places) > per_document:
             places = np.sort(rng.choice(places, per_document, replace=False))
         chosen.append(places)
-    return [[chosen[at : at + DOCUMENTS_PER_STEP]] for at in range(0, len(chosen), DOCUMENTS_PER_STEP)]
+    return [chosen[at : at + DOCUMENTS_PER_STEP] for at in range(0, len(chosen), DOCUMENTS_PER_STEP)]
 
 
-def _labelled(train: TrainingChunks, starts: np.ndarray, members: Sequence[np.ndarray]) -> loop.LabelledBatch:
+def _labelled(train: TrainingChunks, members: Sequence[np.ndarray]) -> loop.LabelledBatch:
     """Return a step's batch: the places of its documents' chunks one after the other, and how many each has."""
     firsts = np.asarray([places[0] for places in members])
     lengths = np.asarray([len(places) for places in members], np.int64)

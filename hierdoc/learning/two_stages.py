@@ -41,22 +41,16 @@ class TwoStages:
         """
         from hierdoc.encoders.finetuned import load_config
         from hierdoc.heads import find_head
-        from hierdoc.heads.document_probs import load_head_config
+        from hierdoc.heads.document_probs import check_made_for, check_reads_vectors, load_head_config
 
         name = find_head(run, head, "joint_head")
         finetune, trained = read_stage(run, "finetune"), read_stage(run, f"heads/{name}")
         of_head = load_head_config(trained.path)
-        if of_head["encoder_fingerprint"] != finetune.fingerprint:
-            raise HierdocError(
-                f"{trained.path}: was trained on the vectors of another encoder than {finetune.path} holds"
-            )
+        check_made_for(of_head, trained.path, finetune)
         chunk = read_stage(run, "chunk")
         if finetune.manifest["parents"]["chunk"] != chunk.fingerprint:
             raise HierdocError(f"{chunk.path}: has been made again since {finetune.path} was trained on it")
-        if of_head["inputs"] != "vectors":
-            raise HierdocError(
-                f"{trained.path}: reads {of_head['inputs']} of the chunks, and `joint` needs a head on vectors"
-            )
+        check_reads_vectors(of_head, trained.path, "`joint` needs a head on vectors")
         config = load_config(finetune.path)["encoder"]
         return cls(Path(run), name, finetune, trained, {key: config[key] for key in config if key != "name"})
 
@@ -80,11 +74,10 @@ class TwoStages:
     def load(self) -> tuple[Any, Any, dict[str, np.ndarray]]:
         """Return the encoder, the head's model, and the chunk head's arrays."""
         from hierdoc.encoders import ENCODERS
-        from hierdoc.encoders.finetuned import load_encoder
+        from hierdoc.encoders.finetuned import load_chunk_head, load_encoder
         from hierdoc.heads.document_probs import load_head
-        from hierdoc.stages.weights import load_weights
 
         encoder = ENCODERS["bert"](self.config)
         encoder.assign(load_encoder(self.finetune.path)[1], str(self.finetune.path))
         head, _ = load_head(self.head.path)
-        return encoder, head, load_weights(self.finetune.path / "chunk_head.safetensors")
+        return encoder, head, load_chunk_head(self.finetune.path)

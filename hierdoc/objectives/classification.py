@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from hierdoc.encoders import compat
 from hierdoc.encoders.dropout import dropout
@@ -55,8 +56,7 @@ def chunk_logits(vectors: np.ndarray, head: dict[str, np.ndarray]) -> np.ndarray
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Return the softmax over the last axis."""
-    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return raised / raised.sum(axis=-1, keepdims=True)
+    return special.softmax(logits, axis=-1)
 
 
 def weighted_loss(logits: Any, label_ids: Any, weights: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hierdoc.comparison.summary import LONG, ArmSummary, DatasetSummary, mean_and_spread
 from hierdoc.evaluation.calibration import reliability
-from hierdoc.evaluation.significance import Interval, McNemar, bootstrap_mean, wilson
+from hierdoc.evaluation.significance import Interval, SignTest, wilson
 from hierdoc.reporting import figures
 from hierdoc.reporting.sections import Section, Table, mean_cell
 
@@ -31,7 +31,9 @@ def headline(summaries: Sequence[DatasetSummary]) -> Section:
     several = len(measures) > 1
     names_of = [f"{summary.name}, {summary.measure}" if several else summary.name for summary in summaries]
     header = ["on test" if several else f"{measures.pop()} on test", *names_of]
-    note = "Mean ± standard deviation over seeds (their number). * is the arm that dev prefers."
+    note = "Mean ± standard deviation over seeds (their number). * is the arm that dev prefers"
+    ties = [f"on {summary.name} {' and '.join(summary.tied)} did as well" for summary in summaries if summary.tied]
+    note += f"; {', and '.join(ties)}, and config.yaml names it first." if ties else "."
     return Section("All data sets", tables=[Table(header, rows)], notes=[note])
 
 
@@ -53,7 +55,7 @@ def overview(summary: DatasetSummary) -> Section:
                 mean_and_spread(arm.accuracy()),
                 *(mean_and_spread(arm.values(metric)) for metric in f1s),
                 "" if is_baseline else _signed(difference.interval),
-                "" if is_baseline else ", ".join(map(_mcnemar, difference.tests)),
+                "" if is_baseline else ", ".join(map(_p_value, difference.tests)),
                 *(mean_cell(arm.values(metric)) for metric in of_probabilities),
                 mean_cell(arm.values("log_loss")),
             ]
@@ -64,7 +66,7 @@ def overview(summary: DatasetSummary) -> Section:
         summary.measure,
         *f1s.values(),
         "difference",
-        "McNemar p",
+        _p_of(summary),
         *of_probabilities.values(),
         "log loss",
     ]
@@ -104,22 +106,46 @@ def _what_own_code_chose(summary: DatasetSummary) -> list[str]:
 def _what_is_compared(summary: DatasetSummary) -> list[str]:
     num_splits, name = len(summary.by_part()), summary.baseline.name
     pooled = f" in {num_splits} folds, each in the test of one; their predictions are pooled" if num_splits > 1 else ""
+    if summary.clusters is None:
+        drawn, varies = "documents", "documents vary"
+        tested = (
+            "McNemar's exact p, seed by seed, with the documents that only the arm and only the baseline has right"
+            + ", label for label" * summary.has_label_lists
+        )
+        dependent = (
+            "Near-duplicates among the test documents are drawn as if they were independent, which makes intervals a little "
+            "too narrow."
+        )
+    else:
+        num = len(set(summary.clusters))
+        drawn, varies = f"the {num} clusters that they are in", "clusters vary"
+        tested = (
+            "an exact sign test's p, seed by seed, with the clusters in which the arm and in which the baseline has more "
+            f"{'label lists' if summary.has_label_lists else 'documents'} right"
+        )
+        dependent = (
+            f"Documents of one cluster resemble each other; an interval of {num} clusters is a little too narrow."
+        )
     paragraphs = [
         f"{len(summary.documents):,} test documents{pooled}.",
         f"Compared with {name}: the difference of {summary.measure} on the same documents with its 95 % interval (paired bootstrap "
-        "over documents; an arm's seeds are averaged first), and McNemar's exact p, seed by seed, with the documents that only the "
-        f"arm and only the baseline has right{', label for label' if summary.has_label_lists else ''}.",
-        f"The interval is of these trained models: documents vary in it, trainings do not, and where there is one seed nobody "
+        f"over {drawn}; an arm's seeds are averaged first), and {tested}.",
+        f"The interval is of these trained models: {varies} in it, trainings do not, and where there is one seed nobody "
         f"knows how far another would have come. {len(summary.arms) - 1} arms are compared with {name} and nothing is corrected "
-        "for that: of arms that are no better, one interval in twenty excludes zero all the same. Near-duplicates among the test "
-        "documents are drawn as if they were independent, which makes intervals a little too narrow.",
+        f"for that: of arms that are no better, one interval in twenty excludes zero all the same. {dependent}",
     ]
     if summary.chosen is None:
         paragraphs.append("Which arm dev prefers is not known: the best figure of this table was picked on test.")
-    elif summary.test_was_read:
-        paragraphs.append(f"Dev prefers {summary.chosen.name}; but test had been read when that was written down.")
     else:
-        paragraphs.append(f"Dev prefers {summary.chosen.name}; that was written down before test was read.")
+        tied = (
+            f" (and as much {' and '.join(summary.tied)}, of which config.yaml names it first)" if summary.tied else ""
+        )
+        when = (
+            "but test had been read when that was written down"
+            if summary.test_was_read
+            else "that was written down before this experiment read test"
+        )
+        paragraphs.append(f"Dev prefers {summary.chosen.name}{tied}; {when}.")
     if own := [f"{arm.name} ({code})" for arm in summary.arms if (code := arm.own_code)]:
         paragraphs.append(f"Answered by own code of the experiment's folder: {', '.join(own)}.")
     if summary.late:
@@ -138,8 +164,8 @@ def differences(summary: DatasetSummary) -> Section:
     chosen = summary.chosen.name if summary.chosen else ""
     figure = figures.forest(near, summary.baseline.name, chosen, summary.measure) if near else ""
     caption = (
-        "Green and red: the interval excludes zero, and an exact sign test of the documents that differ agrees (p < 0.05). Grey: "
-        "these documents can't tell. * is the arm that dev prefers."
+        f"Green and red: the interval excludes zero, and an exact sign test of the {'documents' if summary.clusters is None else 'clusters'} "
+        "that differ agrees (p < 0.05). Grey: these documents can't tell. * is the arm that dev prefers."
     )
     if far:
         caption += f" Too far off to be drawn: {', '.join(f'{name} {_signed(found)}' for name, found in far.items())}."
@@ -152,11 +178,11 @@ def pairs(summary: DatasetSummary) -> list[Section]:
     for first, second in summary.pairs:
         difference = summary.difference(first, other=second)
         long = _signed(summary.difference(first, summary.long, second).interval) if summary.long.any() else ""
-        tests = ", ".join(map(_mcnemar, difference.tests))
+        tests = ", ".join(map(_p_value, difference.tests))
         rows.append([first.name, second.name, _signed(difference.interval), tests, long])
     if not rows:
         return []
-    header = ["arm", "against", "difference", "McNemar p", f"on long documents ({summary.long.sum():,})"]
+    header = ["arm", "against", "difference", _p_of(summary), f"on long documents ({summary.long.sum():,})"]
     return [Section(f"{summary.name}: one arm against another", 3, tables=[Table(header, rows)])]
 
 
@@ -177,11 +203,12 @@ def by_length(summary: DatasetSummary) -> Section:
     rows = [[arm.name, *(statistics.mean(arm.accuracy(members)) for _, members in bins)] for arm in summary.arms]
     counted = ["documents", *(int(members.sum()) for _, members in bins)]
     tables = [Table(["chunks", *(name for name, _ in bins)], [counted, *rows])]
-    shown, whose = _clearest(summary), "bootstrap" if summary.has_label_lists else "Wilson's"
+    by_bootstrap = summary.has_label_lists or summary.clusters is not None
+    shown, whose = _clearest(summary), "bootstrap" if by_bootstrap else "Wilson's"
     values = {
         arm.name: [
-            bootstrap_mean(arm.hits[members])
-            if summary.has_label_lists
+            summary.interval(arm.hits, members)
+            if by_bootstrap
             else wilson(float(arm.hits[members].mean()), int(members.sum()))
             for _, members in bins
         ]
@@ -244,6 +271,10 @@ def _signed(interval: Interval) -> str:
     return f"{interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
 
 
-def _mcnemar(test: McNemar) -> str:
+def _p_of(summary: DatasetSummary) -> str:
+    return "McNemar p" if summary.clusters is None else "sign test p (clusters)"
+
+
+def _p_value(test: SignTest) -> str:
     p_value = f"{test.p_value:.3f}" if test.p_value >= 0.001 else "< 0.001"
     return f"{p_value} ({test.only_first}:{test.only_second})"

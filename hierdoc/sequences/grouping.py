@@ -16,7 +16,7 @@ class DocumentVectors:
     """The chunk vectors of B documents, N in all.
 
     Attributes:
-        doc_ids: B ids, sorted.
+        doc_ids: B distinct ids; of `group_by_document` sorted.
         vectors: float32 (N, D), document after document, each in chunk order.
         probs: float32 (N, C), the chunk head's, in the same order.
         starts: int64 (B + 1,); document b's chunks are `starts[b]:starts[b + 1]`.

@@ -92,6 +92,7 @@ def test_an_arms_arguments_go_before_the_datasets(tmp_path: Path):
             "`pairs` must be lists of two different arms, but has ['words']",
         ),
         ("baseline: words", "baseline: 7", "`baseline` of the file must be text, but is int instead"),
+        ("seeds: [3, 4]", "clusters: '('", "`clusters` of dataset 'mail' must be a pattern: missing ), unterminated"),
         ("baseline:", "seeds: [0, 0]\nbaseline:", "`seeds` must be distinct whole numbers, but is [0, 0] instead"),
         ("seeds: [3, 4]", "seeds: [x]", "`seeds` of dataset 'mail' must be distinct whole numbers, but is ['x']"),
         ("seeds: [3, 4]", "seed: 3", "dataset 'mail' has a key 'seed'; it may have files, splits, chunk"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -153,3 +154,44 @@ def test_datasets_come_in_the_order_of_the_config_and_only_those_with_results(tm
 def test_a_mean_has_its_spread_and_number():
     assert mean_and_spread([0.8, 0.9]) == "0.850 ± 0.071 (2)"  # the root of 2 · 0.05² / 1
     assert mean_and_spread([0.8371]) == "0.837 (1)"
+
+
+def test_intervals_and_tests_are_over_clusters_where_config_says_so(tmp_path: Path):
+    results, experiment = three_arms(tmp_path), experiment_of(tmp_path)
+    (alone,) = experiment.datasets
+    pairs = {"d0": "x", "d1": "x", "d2": "y", "d3": "y", "d4": "z", "d5": "z"}
+    clusters = re.compile("d0|d1")  # the rest has none
+    with pytest.raises(
+        HierdocError, match="`clusters` of dataset 'letters', 'd0|d1', matches nothing of document 'd2'"
+    ):
+        dataclasses.replace(alone, clusters=clusters).clusters_of(list(pairs))
+    in_one = dataclasses.replace(alone, clusters=re.compile("d"))
+    (summary,) = summarise(dataclasses.replace(experiment, datasets=[in_one]), results, selection())
+    difference = summary.difference(summary.arms[0])
+    assert difference.interval.low == difference.interval.estimate == difference.interval.high  # of one cluster
+    assert [(test.only_first, test.only_second) for test in difference.tests] == [(1, 0), (1, 0)]
+    assert difference.sign.only_first == 1 and not difference.is_clear
+    (paragraph,) = [text for text in comparing.overview(summary).paragraphs if text.startswith("Compared with")]
+    assert "the 1 clusters that they are in" in paragraph and "McNemar" not in paragraph
+    assert "sign test p (clusters)" in comparing.overview(summary).tables[0].header
+    assert "McNemar p" in comparing.overview(summary_of(tmp_path)).tables[0].header
+
+
+def test_clusters_follow_their_documents_into_a_selection_of_them(tmp_path: Path):
+    experiment = experiment_of(tmp_path)
+    (alone,) = experiment.datasets
+    each = dataclasses.replace(alone, clusters=re.compile(r"d\d"))
+    (summary,) = summarise(dataclasses.replace(experiment, datasets=[each]), three_arms(tmp_path), selection())
+    assert summary.clusters is not None and summary.clusters.tolist() == [f"d{at}" for at in range(6)]
+    found = summary.difference(summary.arms[0], summary.long)
+    assert found.sign == summary_of(tmp_path).difference(summary_of(tmp_path).arms[0], summary.long).sign
+
+
+def test_what_did_as_well_on_dev_is_told(tmp_path: Path):
+    tied = {"lstm": 0.8, "average": 0.8, "svm": 0.7}
+    summary = summary_of(tmp_path, selected=selection(mean_dev_accuracy=tied))
+    assert summary.tied == ["average"] and summary_of(tmp_path).tied == []
+    text = " ".join(comparing.overview(summary).paragraphs)
+    assert "Dev prefers lstm (and as much average, of which config.yaml names it first); that was written" in text
+    (note,) = comparing.headline([summary]).notes
+    assert note.endswith("prefers; on letters average did as well, and config.yaml names it first.")

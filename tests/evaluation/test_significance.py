@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hierdoc.evaluation.significance import Interval, bootstrap_mean, mcnemar, sign_test, wilson
+from hierdoc.evaluation.significance import Interval, bootstrap_mean, by_cluster, sign_test, wilson
 
 
 def test_the_interval_is_near_the_binomial_one():
@@ -58,10 +58,12 @@ def test_a_shares_interval_is_scipys(right: int, documents: int):
 
 
 @pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (5, 0), (0, 5), (10, 3), (40, 41), (700, 500)])
-def test_mcnemar_is_the_exact_binomial_test_of_the_documents_that_differ(only_first: int, only_second: int):
+def test_the_sign_test_of_hits_is_mcnemars_the_exact_binomial_test_of_the_documents_that_differ(
+    only_first: int, only_second: int
+):
     first = np.repeat([True, True, False, False], [9, only_first, only_second, 4])
     second = np.repeat([True, False, True, False], [9, only_first, only_second, 4])
-    found = mcnemar(first, second)
+    found = sign_test(first.astype(float) - second)
     assert (found.only_first, found.only_second) == (only_first, only_second)
     if only_first + only_second:
         exact = stats.binomtest(only_first, only_first + only_second).pvalue
@@ -82,3 +84,24 @@ def test_the_sign_test_counts_documents_that_differ_whatever_by_how_much():
     found = sign_test(np.array([1.0, 1 / 3, 2 / 3, 0.0, 1e-17, -1 / 3]))
     assert (found.only_first, found.only_second) == (3, 1)
     assert found.p_value == pytest.approx(2 * (1 + 4) / 2**4)
+
+
+def test_the_interval_of_clusters_is_that_of_a_plain_loop_over_resampled_clusters():
+    rng = np.random.default_rng(4)
+    clusters = np.repeat(list("fbeacdghij"), rng.integers(3, 30, 10))
+    values = rng.random(len(clusters)) < np.repeat(rng.random(10), np.unique(clusters, return_counts=True)[1])
+    by_name = [values[clusters == name].astype(float) for name in sorted(set(clusters))]
+    loop = np.random.default_rng(9)
+    means = [np.concatenate([by_name[at] for at in loop.integers(0, 10, 10)]).mean() for _ in range(20_000)]
+    found, alone = bootstrap_mean(values, clusters=clusters), bootstrap_mean(values)
+    assert found.estimate == alone.estimate == values.mean()
+    np.testing.assert_allclose([found.low, found.high], np.quantile(means, [0.025, 0.975]), atol=0.01)
+    assert found.high - found.low > 1.5 * (alone.high - alone.low)
+
+
+def test_documents_that_are_each_a_cluster_of_their_own_are_independent():
+    values = np.random.default_rng(0).random(200) < 0.7
+    found, wanted = bootstrap_mean(values, clusters=np.arange(200)), bootstrap_mean(values)
+    np.testing.assert_allclose([found.low, found.high], [wanted.low, wanted.high], atol=0.011)
+    assert by_cluster(values, None) is values
+    assert by_cluster(np.array([1.0, 2.0, 4.0]), np.array(["b", "a", "b"])).tolist() == [2.0, 5.0]

@@ -126,15 +126,13 @@ def test_k_chunks_of_a_document_are_drawn_anew_and_stand_in_order():
     plans = [joint._plan_epoch(starts, 3, 0, epoch) for epoch in range(5)]
     seen = set()
     for plan in plans:
-        documents = sorted((places for step in plan for places in step[0]), key=lambda places: places[0])
+        documents = sorted((places for step in plan for places in step), key=lambda places: places[0])
         assert [len(places) for places in documents] == [3, 1, 3]
         for places, low, high in zip(documents, starts, starts[1:], strict=False):
             assert (np.diff(places) > 0).all() and low <= places[0] and places[-1] < high
         seen.add(tuple(documents[0].tolist()))
     assert len(seen) > 1
-    (everything,) = [
-        [places for step in plan for places in step[0]] for plan in [joint._plan_epoch(starts, None, 0, 0)]
-    ]
+    (everything,) = [[places for step in plan for places in step] for plan in [joint._plan_epoch(starts, None, 0, 0)]]
     assert sorted(np.concatenate(everything).tolist()) == list(range(40))
 
 

@@ -67,7 +67,7 @@ def test_the_overview_has_means_spreads_differences_tests_and_calibration(tmp_pa
 def test_near_duplicates_late_arms_and_the_selection_are_told(tmp_path: Path):
     sections = sections_of(tmp_path)
     (overview,) = [section for section in sections if section.heading == "letters"]
-    assert "Dev prefers lstm; that was written down before test was read." in overview.paragraphs
+    assert "Dev prefers lstm; that was written down before this experiment read test." in overview.paragraphs
     assert "Added or changed after test was read: svm." in overview.paragraphs
     without = row(overview.tables[1], "lstm")
     assert without["accuracy without 1 near-duplicates of training documents"] == "0.700 ± 0.141 (2)"  # 4/5 and 3/5
