@@ -176,7 +176,10 @@ def default_table(folders: list[Path], beside: Path) -> str:
         above = f"{100 * interval.estimate:+.1f} ({100 * interval.low:+.1f} to {100 * interval.high:+.1f})"
         link = f"[{name}]({Path(os.path.relpath(folder, beside)) / 'README.md'})"
         lines.append(_row(link, len(summary.documents), *cells, above))
-    note = "Mean ± standard deviation over seeds (their number); differences on the same documents, with their 95 % interval."
+    note = (
+        "Mean ± standard deviation over seeds (their number); differences on the same documents, with their 95 % interval: documents (of "
+        "speeches: countries) vary in it, trainings and what was tried before do not."
+    )
     return "\n".join([*lines, "", note]) + "\n"
 
 

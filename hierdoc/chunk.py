@@ -20,14 +20,14 @@ from hierdoc.chunking.chunks import ShardWriter, chunk_document
 from hierdoc.chunking.tokenizers import MOST_UNKNOWN, WordPieceTokenizer, save_tokenizer
 from hierdoc.chunking.windows import check_window
 from hierdoc.corpus.documents import Columns, Documents, read_documents
-from hierdoc.corpus.finding import find_sources
+from hierdoc.corpus.finding import check_column_arguments, find_sources
 from hierdoc.corpus.groups import groups_of_several
 from hierdoc.corpus.labels import check_labels, label_set, separator_of, shown
 from hierdoc.corpus.sources import Data
 from hierdoc.corpus.split_documents import DecidedSplit, count_in_splits, split_documents
 from hierdoc.corpus.split_files import split_file_sha256
 from hierdoc.corpus.splits import FRACTIONS, parse_split
-from hierdoc.encoders.pretrained import find_encoder
+from hierdoc.encoders.pretrained import EncoderSource, find_encoder
 from hierdoc.errors import HierdocError
 from hierdoc.learning.seeds import check_seed
 from hierdoc.progress import bar, warn
@@ -86,11 +86,12 @@ def chunk_documents(
         HierdocFailure: the data changed while they were read.
     """
     check_seed(seed)
-    separator = separator_of(multi_label, label_separator)
     source_of_split = parse_split(split, split_column)
-    source = find_encoder(encoder)
-    check_window(chunk_size, overlap, max_chunks, source.config["max_position_embeddings"])
+    source, separator = check_arguments(encoder, chunk_size, overlap, max_chunks, multi_label, label_separator)
     sources = find_sources(data, labels_file, format, encoding)
+    check_column_arguments(
+        sources, text_column=text_column, label_column=label_column, id_column=id_column, split_column=split_column
+    )
     if sources.hold(Path(run) / "chunk"):
         raise HierdocError(f"{run}: the run directory must not be inside the folder that is read")
     if sources.lie_in(Path(run) / "chunk"):
@@ -117,7 +118,7 @@ def chunk_documents(
     if not is_finished(run, "chunk") or overwrite:
         documents = read_documents(sources, columns, separator)
         sources.check_unchanged(read)
-        decided, found = _split_and_check(documents, source_of_split, seed)
+        decided, found = _split_and_check(documents, source_of_split, seed, str(sources))
     stage = store.begin(run, "chunk", parameters, {}, overwrite, EARLIER)
     if isinstance(stage, FinishedStage):
         return stage
@@ -133,14 +134,36 @@ def chunk_documents(
     return stage.finish(found)
 
 
+def check_arguments(
+    encoder: str = "minilm",
+    chunk_size: int = 200,
+    overlap: int = 0,
+    max_chunks: int | None = None,
+    multi_label: bool = False,
+    label_separator: str = "|",
+    **others: Any,
+) -> tuple[EncoderSource, str | None]:
+    """Check those arguments of `chunk_documents` that can be checked without the data, which `others` can't.
+
+    Returns:
+        the encoder, and what labels are cut at (see `separator_of`).
+
+    Raises:
+        HierdocError: one is out of range, or has no effect; the encoder is not there.
+    """
+    separator, source = separator_of(multi_label, label_separator), find_encoder(encoder)
+    check_window(chunk_size, overlap, max_chunks, source.config["max_position_embeddings"])
+    return source, separator
+
+
 def _split_parameter(source: Any, split: str | PathLike[str] | None, split_column: str | None) -> str:
     """Return what the manifest says of the split: a file by its content, whatever its path."""
     if isinstance(source, Path):
         return f"file {split_file_sha256(source)}"
-    return f"column {split_column}" if source is None else split or FRACTIONS
+    return f"column {split_column}" if source is None else "/".join(map(str, source))
 
 
-def _split_and_check(documents: Documents, source: Any, seed: int) -> tuple[DecidedSplit, dict[str, Any]]:
+def _split_and_check(documents: Documents, source: Any, seed: int, data: str) -> tuple[DecidedSplit, dict[str, Any]]:
     """Return the documents' split and, for the manifest, what was counted; say what is rare, unseen or missing."""
     decided = split_documents(documents, source, seed)
     found: dict[str, Any] = {
@@ -150,7 +173,7 @@ def _split_and_check(documents: Documents, source: Any, seed: int) -> tuple[Deci
         "conflicting_groups": decided.num_conflicting,
         "num_null": documents.num_null,
         "documents_by_split": dict(sorted(Counter(decided.split_of).items())),
-        **check_labels(documents.labels, decided.split_of),
+        **check_labels(documents.labels, decided.split_of, data),
     }
     if missing := [name for name in ("dev", "test") if name not in found["documents_by_split"]]:
         warn(f"no document is in {' or '.join(missing)}")

@@ -57,9 +57,11 @@ def arguments_of(function: Callable[..., Any], given: Mapping[str, Any]) -> dict
     return {name: given[name] for name in inspect.signature(function).parameters if name in given}
 
 
-def add_overwrite(parser: argparse.ArgumentParser) -> None:
+def add_overwrite(
+    parser: argparse.ArgumentParser, help_text: str = "make the stage again where it is already finished"
+) -> None:
     """Add the flag that every stage has; a stage goes on where it was interrupted."""
-    parser.add_argument("--overwrite", action="store_true", help="make the stage again where it is already finished")
+    parser.add_argument("--overwrite", action="store_true", help=help_text)
     parser.set_defaults(goes_on=True)
 
 
@@ -162,7 +164,7 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None = No
         say(f"failed: {error}")
         return FAILED
     except KeyboardInterrupt:
-        say("interrupted" + "; the same command, without --overwrite, goes on from here" * goes_on)
+        say("interrupted" + "; the same command, without --overwrite, goes on from what it has kept" * goes_on)
         return INTERRUPTED
     return OK
 

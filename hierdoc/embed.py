@@ -174,6 +174,17 @@ def _embed_tokens(run: str | PathLike[str], engine: str, precision: str, overwri
     return stage.finish({**found, "level": "token"})
 
 
+def check_arguments(engine: str = "auto", precision: str = "auto") -> None:
+    """Check what `embed_chunks` is to compute by.
+
+    Raises:
+        HierdocError: there is no such engine or precision here.
+    """
+    from hierdoc.engines import resolve_engine
+
+    resolve_engine(engine, precision)
+
+
 def _holds_tokens(shard: Path, chunks: pa.Table) -> bool:
     """Return whether an earlier run has written the vectors of these chunks' tokens, read through to the end."""
     import pyarrow as pa
@@ -295,7 +306,7 @@ def describe(stage: FinishedStage) -> str:
     """Return the line that says what was made."""
     found = stage.details
     if found.get("level") == "token":
-        return f"{stage.path}: vectors of {found['dim']} numbers of the tokens of {found['num_chunks']} chunks"
+        return f"{stage.path}: vectors of {found['dim']} numbers of the tokens of {found['num_chunks']} chunks, computed by {found['engine']} in {found['precision']}"
     return f"{stage.path}: {found['num_chunks']} vectors of {found['dim']} numbers, computed by {found['engine']} in {found['precision']}"
 
 

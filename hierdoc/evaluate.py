@@ -164,6 +164,10 @@ def evaluate_own(
 
 def _check_answers(code: str | PathLike[str], answers: Any, texts: Any, num_classes: int, split: str) -> None:
     """Check the answers of own code: their number, shape and kind."""
+    from hierdoc.evaluation import baselines
+
+    if not isinstance(answers, baselines.Answers):
+        raise HierdocError(f"{code}: `answer` must return Answers, but has returned {type(answers).__name__} instead")
     given, probs = np.asarray(answers.label_ids), np.asarray(answers.probs)
     if len(given) != len(texts.doc_ids):
         raise HierdocError(f"{code}: gives {len(given)} answers to {len(texts.doc_ids)} {split} documents")
@@ -178,6 +182,11 @@ def _check_answers(code: str | PathLike[str], answers: Any, texts: Any, num_clas
         raise HierdocError(
             f"{code}: its probs must have shape {(len(given), num_classes)}, but have {probs.shape} instead"
         )
+    known = probs[~np.isnan(probs).all(axis=1)]
+    if not ((known >= 0) & (known <= 1)).all() or (
+        kind == "integers" and not np.allclose(known.sum(axis=1), 1, atol=1e-3)
+    ):
+        raise HierdocError(f"{code}: its probs must be from 0 to 1, in each row 1 together, or NaN where it has none")
 
 
 def _load_own(code: Path) -> Any:

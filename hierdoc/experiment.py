@@ -91,7 +91,13 @@ def read_experiment(folder: str | PathLike[str]) -> Experiment:
         name: {key: parameter.annotation for key, parameter in signature.parameters.items() if key not in _OURS}
         for name, signature in signatures.items()
     }
-    check_config(experiment, {*HEADS}, {*RULES, *BASELINES}, settable)
+    checks = {
+        "chunk": chunk.check_arguments,
+        "finetune": finetune.check_arguments,
+        "embed": embed.check_arguments,
+        "head": train_head.check_arguments,
+    }
+    check_config(experiment, {*HEADS}, {*RULES, *BASELINES}, settable, checks)
     return experiment
 
 

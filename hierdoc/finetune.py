@@ -70,7 +70,7 @@ OF_STEPS = (  # what has no effect where no step is taken
 
 def finetune_encoder(
     run: str | PathLike[str],
-    pooling: str = "cls",
+    pooling: str | None = None,
     epochs: int = 3,
     learning_rate: float | None = None,
     layer_decay: float = 1.0,
@@ -105,7 +105,8 @@ def finetune_encoder(
     Args:
         run: a run directory with a finished chunk stage.
         pooling: what a chunk's vector is: the last layer's [CLS] (cls), the mean or max of its tokens, the last four layers' [CLS] side by
-            side (last4), or BERT's pooler, a tanh of a dense layer on [CLS], which is trained, too.
+            side (last4), or BERT's pooler, a tanh of a dense layer on [CLS], which is trained, too. By default cls; with `joint` what
+            that run has.
         epochs: over the training chunks. 0 keeps the pretrained encoder as it is and fits the softmax only, by
             scikit-learn's logistic regression on all training chunks.
         learning_rate: the peak; by default 2e-5 for encoders of hidden size 768 and more, 5e-5 for smaller ones.
@@ -150,10 +151,12 @@ def finetune_encoder(
     source = _find_encoder_of(chunk)
     if trained is None:
         config = dict(source.config)
-        config |= {} if pooling == "cls" else {"pooling": pooling}
+        config |= {} if pooling in (None, "cls") else {"pooling": pooling}
         config |= {} if adapter_size is None else {"adapter_size": adapter_size}
     else:
         config = trained.config
+        if pooling not in (None, pooling_of(config)):
+            raise HierdocError(f"`pooling` must be {pooling_of(config)}, as in {joint}, but is {pooling} instead")
         parameters |= {"joint": trained.head.fingerprint, "joint_head": trained.name, "pooling": pooling_of(config)}
     check_trainable_layers(trainable_layers, config["num_hidden_layers"])
     check_pooling(config, trainable_layers)
@@ -237,7 +240,7 @@ def check_arguments(**arguments: Any) -> dict[str, Any]:
     if given["adapter_size"] is not None and given["trainable_layers"] == 0:
         raise HierdocError("`adapter_size` has no effect with `trainable_layers` 0")
     check_seed(given["seed"])
-    return {**given, "precision": resolve_precision(given["precision"])}
+    return {**given, "pooling": given["pooling"] or "cls", "precision": resolve_precision(given["precision"])}
 
 
 def _check_joint(given: dict[str, Any], defaults: dict[str, Any]) -> None:
@@ -361,9 +364,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that are this stage's alone (`run` shares them)."""
     parser.add_argument(
         "--pooling",
-        default="cls",
         metavar="NAME",
-        help="what a chunk's vector is: cls, mean, max, last4 ([CLS] of four layers) or pooler",
+        help="what a chunk's vector is: cls (the default), mean, max, last4 ([CLS] of four layers) or pooler",
     )
     parser.add_argument(
         "--epochs", type=int, default=3, metavar="N", help="0 keeps the encoder and fits the softmax only"
@@ -434,8 +436,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def describe(stage: FinishedStage) -> str:
     """Return the line that says what was made."""
     found = stage.details
-    return (
-        f"{stage.path}: epoch {found['best_epoch']} of {stage.parameters['epochs']}, {cli.reading(found, 'dev_chunk')}"
+    return f"{stage.path}: epoch {found['best_epoch']} of {stage.parameters['epochs']}, " + cli.reading(
+        found, "dev_chunk" if stage.parameters["joint"] is None else "dev"
     )
 
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from hierdoc import cli
 from hierdoc.chunking.tokenizers import MOST_UNKNOWN
 from hierdoc.corpus.documents import Columns, iterate_documents
-from hierdoc.corpus.finding import find_sources
-from hierdoc.corpus.rows import column_names
+from hierdoc.corpus.finding import check_column_arguments, find_sources
+from hierdoc.corpus.rows import has_column
 from hierdoc.corpus.sources import Data, Sources
 from hierdoc.errors import HierdocError
 from hierdoc.heads import find_head
@@ -82,6 +82,7 @@ def predict_documents(
 
         answers_of(trained.path, load_head_config(trained.path), thresholds)  # and so is a wrong threshold
     sources = find_sources(data, None, format, encoding)
+    check_column_arguments(sources, text_column=text_column, id_column=id_column)
     if out is not None:
         out = Path(out)
         _check_out(out, sources, overwrite)
@@ -117,9 +118,9 @@ def _predictions(
     ids_were_asked_for: bool,
     thresholds: str | PathLike[str] | None,
 ) -> Iterator[pa.Table]:
-    first_table = next((source for source in sources.files if source.format != "txt"), None)
-    if not ids_were_asked_for and columns.id is not None and first_table is not None:
-        if columns.id not in column_names(first_table, sources.encoding):
+    tables = [source for source in sources.files if source.format != "txt"]
+    if not ids_were_asked_for and columns.id is not None and tables:
+        if not any(has_column(table, sources.encoding, columns.id) for table in tables):
             say(f"no column {columns.id!r} in the data: documents are numbered from 1")
             columns = Columns(text=columns.text)
     documents = iterate_documents(sources, columns)

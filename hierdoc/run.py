@@ -41,7 +41,7 @@ def run_pipeline(
     overlap: int = 0,
     max_chunks: int | None = None,
     respect_sentences: bool = False,
-    pooling: str = "cls",
+    pooling: str | None = None,
     epochs: int = 3,
     learning_rate: float | None = None,
     layer_decay: float = 1.0,
@@ -85,15 +85,18 @@ def run_pipeline(
     finetune.check_arguments(**training)
     config = find_encoder(encoder).config
     check_trainable_layers(trainable_layers, config["num_hidden_layers"])
-    check_pooling({**config, "pooling": pooling}, trainable_layers)
+    check_pooling({**config, "pooling": pooling or "cls"}, trainable_layers)
     say(f"{run}: 1/5 chunk")
     chunk.chunk_documents(**chunking)
     if overwrite:  # so that the same call without it goes on, wherever this one is stopped from here on
         made = [
             path.relative_to(run) for room in ("heads", "evaluate") for path in sorted(Path(run, room).glob("[!.]*"))
         ]
-        for name in ("finetune", "embed", "tokens", "tune", *map(str, made)):
-            store.discard(run, name)
+        removed = [
+            name for name in ("finetune", "embed", "tokens", "tune", *map(str, made)) if store.discard(run, name)
+        ]
+        if removed:
+            say(f"{run}: --overwrite has removed {', '.join(removed)}")
     splits = read_stage(run, "chunk").details["documents_by_split"]
     if missing := [split for split in ("train", "dev", "test") if split not in splits]:
         raise HierdocError(f"{run}: no document is in {' or '.join(missing)}, and run needs all three; see --split")
@@ -118,7 +121,7 @@ def build_parser() -> argparse.ArgumentParser:
     finetune.add_arguments(parser)
     train_head.add_choice(parser, words=True)
     cli.add_engine(parser)
-    cli.add_overwrite(parser)
+    cli.add_overwrite(parser, "begin again: remove every stage of RUN, with all heads and evaluations")
     parser.set_defaults(function=run_pipeline, describe=evaluate.describe)
     return parser
 

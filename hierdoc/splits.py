@@ -20,7 +20,7 @@ from hierdoc import cli
 from hierdoc.corpus import splits
 from hierdoc.corpus.documents import Columns, Documents, read_documents
 from hierdoc.corpus.duplicates import near_duplicate_groups
-from hierdoc.corpus.finding import find_sources
+from hierdoc.corpus.finding import check_column_arguments, find_sources
 from hierdoc.corpus.groups import shared_with_train
 from hierdoc.corpus.labels import check_labels, separator_of, strata
 from hierdoc.corpus.sources import FRAME, Data, Sources
@@ -84,6 +84,10 @@ def make_split_files(
     out = Path(out)
     old = _check_out(out, overwrite)
     sources = find_sources(data, labels_file, format, encoding)
+    check_column_arguments(
+        sources, text_column=text_column, label_column=label_column, id_column=id_column, split_column=split_column,
+        group_column=group_column,
+    )  # fmt: skip
     if sources.hold(out / FACTS):
         raise HierdocError(f"{out}: must not be inside the folder that is read")
     for path in old:
@@ -105,7 +109,7 @@ def make_split_files(
     documents = read_documents(sources, columns, separator)
     sources.check_unchanged(read)
     decided = split_documents(documents, source, seed)
-    check_labels(documents.labels, decided.split_of)
+    check_labels(documents.labels, decided.split_of, str(sources))
     assignments = {"split.csv": decided.split_of}
     if folds is not None:
         assignments |= _folds(documents, decided, folds, seed)

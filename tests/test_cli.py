@@ -52,7 +52,7 @@ def test_an_interrupted_stage_says_how_it_goes_on(capsys):
     parser = parser_for(function)
     cli.add_overwrite(parser)
     assert run_command(parser, []) == 130
-    assert capsys.readouterr().err == "interrupted; the same command, without --overwrite, goes on from here\n"
+    assert capsys.readouterr().err == "interrupted; the same command, without --overwrite, goes on from what it has kept\n"
 
 
 def test_a_mistake_in_the_program_is_not_hidden():
@@ -133,6 +133,7 @@ def test_hierdoc_version(capsys):
 def test_hierdoc_hands_the_rest_to_the_command(capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert main(["chunk", str(tmp_path / "missing.csv"), str(tmp_path / "run")]) == 2
     assert capsys.readouterr().err == f"error: {tmp_path / 'missing.csv'}: no such file\n"
+    (tmp_path / "run").mkdir()
     monkeypatch.setattr(sys, "argv", ["hierdoc", "embed", str(tmp_path / "run")])
     assert main() == 2
     assert "make it with: python -m hierdoc." in capsys.readouterr().err

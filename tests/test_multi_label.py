@@ -203,7 +203,8 @@ def test_csv_jsonl_and_parquet_lists_make_the_same_documents(tmp_path: Path, tin
         ({"cats": 1}, ["--multi-label"], "must hold a list of labels, but holds {'cats': 1} instead"),
         (["cats", 7], ["--multi-label"], "must hold labels that are text, but holds 7 instead"),
         (["cats", ""], ["--multi-label"], "holds an empty label: ['cats', '']"),
-        ("cats||dogs", ["--multi-label"], "holds an empty label: 'cats||dogs'"),
+        ("dogs", ["--multi-label"], "must hold a list of labels, empty for none, but holds the text 'dogs'"),
+        (None, ["--multi-label"], "must hold a list of labels, empty for none, but is null"),
         (["cats", "cats"], ["--multi-label"], "holds the label 'cats' twice"),
         (["a|b"], ["--multi-label"], "in which the separator '|' stands; give another one with --label-separator"),
     ],
@@ -221,6 +222,34 @@ def test_labels_that_are_not_as_declared_are_told_with_their_row(
     assert (
         f"{path}: row 2, document '2': column 'label' " in error and said in error and not (tmp_path / "run").exists()
     )
+
+
+def test_lists_in_cells_where_one_label_is_declared_are_told_with_their_row(tmp_path: Path, tiny_encoder: str, capsys):
+    labels = ["cats", "dogs", "cats|dogs", "cats", "dogs", "fish|chips"]
+    given = [{"id": f"d{at}", "text": "cat", "label": label} for at, label in enumerate(labels)]
+    path = write_csv(tmp_path / "data.csv", given)
+    flags = ["--id-column", "id", "--encoder", tiny_encoder, "--chunk-size", "10"]
+    assert chunk.main([str(path), str(tmp_path / "run"), *flags]) == 2
+    said = "column 'label' holds a list of other documents' labels, 'cats|dogs'; --multi-label reads lists"
+    assert f"{path}: row 3, document 'd2': {said}" in capsys.readouterr().err and not (tmp_path / "run").exists()
+    write_csv(path, [row for row in given if row["label"] != "cats|dogs"])  # a class of its own
+    stage = chunk.chunk_documents(
+        path, tmp_path / "run", id_column="id", encoder=tiny_encoder, split="1/0/0", chunk_size=10
+    )
+    assert stage.details["labels"] == ["cats", "dogs", "fish|chips"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"), [("cats||dogs", "holds an empty label: 'cats||dogs'"), ("|", "an empty label")]
+)
+def test_an_empty_label_in_a_cell_is_told_with_its_row(cell: str, said: str, tmp_path: Path, tiny_encoder: str, capsys):
+    path = write_csv(
+        tmp_path / "data.csv", [{"id": "1", "text": "cat", "label": "x"}, {"id": "2", "text": "b", "label": cell}]
+    )
+    flags = ["--id-column", "id", "--encoder", tiny_encoder, "--chunk-size", "10", "--multi-label"]
+    assert chunk.main([str(path), str(tmp_path / "run"), *flags]) == 2
+    error = capsys.readouterr().err
+    assert f"{path}: row 2, document '2': column 'label' " in error and said in error
 
 
 def test_a_list_of_one_label_is_that_label(tmp_path: Path, tiny_encoder: str):

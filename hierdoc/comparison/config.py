@@ -142,7 +142,7 @@ def read_config(folder: Path) -> Experiment:
         content = yaml.load(path.read_text(encoding="utf-8"), _loader(yaml))
     except (FileNotFoundError, NotADirectoryError):
         raise HierdocError(f"{path}: does not exist; an experiment is a folder with a config.yaml") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, TypeError) as error:  # such as a day 32, or a list as a key
         raise HierdocError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     read = _Reader(path, folder)
     wanted = {"question": str, "baseline": str, "data": dict, "arms": dict}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hierdoc.corpus.labels import Label
+from hierdoc.corpus.labels import Label, shown
 from hierdoc.corpus.splits import ALSO_DEV, SPLITS
 from hierdoc.errors import HierdocError
 
@@ -14,25 +14,28 @@ def required(value: Any, column: str, place: str) -> str:
     """Return `str(value)`, of a label, an id or a split.
 
     Raises:
-        HierdocError: it is null, several values, or not Unicode; told with `place` and `column`.
+        HierdocError: it is null, empty, several values, or not Unicode; told with `place` and `column`.
     """
     if value is None or (isinstance(value, float) and value != value):  # a Parquet file's NaN, as a DataFrame's
         raise HierdocError(f"{place}: column {column!r} is null")
     if isinstance(value, (list, tuple, dict, set, bytes)) or getattr(value, "shape", ()) != ():
         raise HierdocError(f"{place}: column {column!r} must hold one value, but holds {value!r} instead")
     value = str(value)
+    if not value:
+        raise HierdocError(f"{place}: column {column!r} is empty")
     _check_unicode(value, column, place)
     return value
 
 
-def label_reader(separator: str | None) -> Callable[[Any, str, str], Label]:
+def label_reader(separator: str | None, has_lists: bool) -> Callable[[Any, str, str], Label]:
     """Return the function that reads a label's cell: one label, or those of a list where a separator is given.
 
-    It is called with the value, its column and its place, and raises HierdocError as `required` and `_required_labels`.
+    It is called with the value, its column and its place, and raises HierdocError as `required` and `_required_labels`. `has_lists`
+    says whether the format has lists of its own, so that a text or a null is none.
     """
     if separator is None:
         return _required_label
-    return lambda value, column, place: _required_labels(value, column, place, separator)
+    return lambda value, column, place: _required_labels(value, column, place, separator, has_lists)
 
 
 def _required_label(value: Any, column: str, place: str) -> str:
@@ -48,13 +51,18 @@ def _required_label(value: Any, column: str, place: str) -> str:
     return required(value, column, place)
 
 
-def _required_labels(value: Any, column: str, place: str, separator: str) -> tuple[str, ...]:
+def _required_labels(value: Any, column: str, place: str, separator: str, has_lists: bool) -> tuple[str, ...]:
     """Return the labels of a list, or of a text that is cut at `separator`, as they stand; none for null and for an empty text.
 
     Raises:
-        HierdocError: it is neither; a label is empty, no text, not Unicode, holds the separator or stands twice.
+        HierdocError: it is neither, or must be a list and is none; a label is empty, no text, not Unicode, holds the separator or stands
+            twice.
     """
-    if value is None or (isinstance(value, float) and value != value):
+    is_null = value is None or (isinstance(value, float) and value != value)
+    if has_lists and (is_null or isinstance(value, str)):
+        what = "is null" if is_null else f"holds the text {shown(value)}"
+        raise HierdocError(f"{place}: column {column!r} must hold a list of labels, empty for none, but {what}")
+    if is_null:
         return ()
     labels = (value.split(separator) if value else []) if isinstance(value, str) else _as_list(value)
     if labels is None:

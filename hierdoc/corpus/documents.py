@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from hierdoc.corpus.cells import check_text, label_reader, required, required_split
-from hierdoc.corpus.labels import Label
+from hierdoc.corpus.labels import LABEL_SEPARATOR, Label, shown
 from hierdoc.corpus.rows import read_rows
 from hierdoc.corpus.sources import Source, Sources
 from hierdoc.corpus.text_labels import with_labels
@@ -82,18 +82,19 @@ def iterate_documents(
 
     Values are read as strings: "NA" is text and "007" an id. Labels, splits, groups and ids of other
     types become `str(value)`. With a label separator a document has a list of labels, which must be text: a cell's parts, or a
-    list's; null and an empty list are none.
+    list's; an empty list is none, and in CSV, TSV and DataFrames null.
 
     Raises:
-        HierdocError: as `read_rows`; a text is not a string; a label is a list, or no list of different labels where that is asked for; a label, id, split or group is null; a split is none; an id stands
+        HierdocError: as `read_rows`; a text is not a string; a label is a list (or a text of other labels with | between them), or no list of different labels where that is asked for; a label, id, split or group is null or empty; a split is none; an id stands
             twice; a text file has no class; there are no rows.
     """
     if columns.text == columns.label:
         raise HierdocError(f"column {columns.text!r} can't be both the text and the label")
     wanted = (columns.text, columns.label, columns.id, columns.split, columns.group)
-    read_label = label_reader(label_separator)
     seen: dict[str, str] = {}
+    labelled: dict[str, str] = {}  # where each label stands first
     for source in _text_files_with_labels(sources, columns, label_separator):
+        read_label = label_reader(label_separator, source.has_lists)
         for place, (text, label, doc_id, split, group) in read_rows(source, sources.encoding, wanted):
             if columns.id is None and source.doc_id is None:
                 doc_id = str(len(seen) + 1)
@@ -105,15 +106,25 @@ def iterate_documents(
                 place = f"{place}, document {doc_id!r}"
             if text is not None:
                 check_text(text, columns.text, place)
+            its_label = "" if columns.label is None else read_label(label, columns.label, place)
+            if isinstance(its_label, str):
+                labelled.setdefault(its_label, place)
             yield (
                 doc_id,
                 text,
-                "" if columns.label is None else read_label(label, columns.label, place),
+                its_label,
                 "" if columns.split is None else required_split(split, columns.split, place),
                 "" if columns.group is None else required(group, columns.group, place),
             )
     if not seen:
         raise HierdocError(f"{sources}: no rows")
+    for label, place in labelled.items():
+        parts = label.split(LABEL_SEPARATOR)
+        if len(parts) > 1 and labelled.keys() >= {*parts}:
+            raise HierdocError(
+                f"{place}: column {columns.label!r} holds a list of other documents' labels, {shown(label)}; --multi-label reads "
+                "lists, and a class of its own needs another sign between them"
+            )
 
 
 def _text_files_with_labels(sources: Sources, columns: Columns, label_separator: str | None) -> list[Source]:

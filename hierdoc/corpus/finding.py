@@ -12,9 +12,9 @@ from typing import Any, BinaryIO
 
 from hierdoc.corpus.encodings import check_encoding
 from hierdoc.corpus.folders import check_name, files_below
-from hierdoc.corpus.sources import FORMATS, FRAME, Data, Source, Sources
+from hierdoc.corpus.sources import FORMATS, FRAME, TABLES, Data, Source, Sources
 from hierdoc.errors import HierdocError
-from hierdoc.progress import say
+from hierdoc.progress import say, warn
 
 SUFFIXES = ".csv, .tsv, .jsonl, .parquet or .txt, with or without .gz or .zst after it"
 STDIN = "-"
@@ -45,8 +45,8 @@ def find_sources(
     sources = Sources([_frame(data)], encoding) if not _are_paths(data) else _from_paths(data, format, encoding)
     if labels_file is not None:
         sources = _with_labels(sources, labels_file, format)
-    if sources.folder is not None and not sources.files:
-        raise HierdocError(f"{sources}: no files in this folder")
+    if sources.folder is not None:
+        _check_folder(sources)
     every = [*sources.files, *([sources.labels] if sources.labels else [])]
     if format is not None and all(source.format != format for source in every):
         first = sources.files[0]
@@ -54,6 +54,47 @@ def find_sources(
             f"`format` is for stdin and for files whose suffix names none, but {first.name} is {first.format}"
         )
     return sources
+
+
+def _check_folder(sources: Sources) -> None:
+    """Check that a folder has files, and not tables only; say how many tables are read as text."""
+    if not sources.files:
+        raise HierdocError(f"{sources}: no files in this folder")
+    tables = [source.name for source in sources.files if _format_of(Path(source.name)) in TABLES]
+    if len(tables) == len(sources.files):
+        raise HierdocError(
+            f"{sources}: a folder is read as one document a file, but its files are tables, such as {tables[0]}; name the "
+            "tables instead of the folder"
+        )
+    if tables:
+        warn(
+            f"{sources}: {len(tables)} of {len(sources.files)} files are tables, such as {tables[0]}, and are read as text"
+        )
+
+
+def check_column_arguments(sources: Sources, **given: str | None) -> None:
+    """Check that columns are named where there are some.
+
+    Args:
+        sources: the data.
+        given: arguments and the columns that they name; None, or the default ("text" and "label"), where that was not asked for.
+
+    Raises:
+        HierdocError: a column is named, and the data are text files, whose table of labels, if there is one, has no text.
+    """
+    named = [
+        name
+        for name, column in given.items()
+        if column not in (None, name.removesuffix("_column")) and (sources.labels is None or name == "text_column")
+    ]
+    if named and all(source.format == "txt" for source in sources.files):
+        raise HierdocError(f"{sources}: `{named[0]}` has no effect, as these files are text and have no columns")
+
+
+def _format_of(path: Path) -> str:
+    """Return what a file's suffix says of its format, with another's or none as it is: "csv" of a.csv.gz, "md" of b.md."""
+    stem = path.with_suffix("") if path.suffix.lower() in (".gz", ".zst") else path
+    return stem.suffix.lower().removeprefix(".")
 
 
 def _are_paths(data: Any) -> bool:
@@ -121,8 +162,7 @@ def _file(path: str | os.PathLike[str], format: str | None) -> Source:
             "a folder, not a table" if stat.S_ISDIR(mode) else "not a regular file; a pipe can be read as - (stdin)"
         )
         raise HierdocError(f"{path}: {trouble}")
-    stem = path.with_suffix("") if path.suffix.lower() in (".gz", ".zst") else path
-    named = stem.suffix.lower().removeprefix(".")
+    named = _format_of(path)
     format = named if named in FORMATS else format
     if format is None:
         raise HierdocError(f"{path}: must end in {SUFFIXES}; --format says what it is")

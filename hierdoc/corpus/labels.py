@@ -14,8 +14,10 @@ from hierdoc.errors import HierdocError
 from hierdoc.progress import say, warn
 
 Label = Union[str, "tuple[str, ...]"]  # a document's: one, or where documents have several, a tuple of any number
+LABEL_SEPARATOR = "|"  # unless another is asked for
 UNSEEN = -1  # the id of a label that train never saw
 LONGEST = 60  # characters of a label in a message; longer ones are cut, with …
+FEW = 3  # documents; a class with fewer is rare
 MOST_NAMED = 5  # labels in a message
 
 
@@ -27,13 +29,15 @@ def separator_of(multi_label: bool, label_separator: str) -> str | None:
     """
     if multi_label and not label_separator:
         raise HierdocError("`label_separator` must not be empty")
-    if not multi_label and label_separator != "|":
+    if not multi_label and label_separator != LABEL_SEPARATOR:
         raise HierdocError("`label_separator` has no effect without `multi_label`")
     return label_separator if multi_label else None
 
 
-def order_labels(train_labels: Sequence[str]) -> list[str]:
+def order_labels(train_labels: Sequence[str], data: str) -> list[str]:
     """Return the distinct labels of the training documents: by number when all are numbers, else by name.
+
+    `data` is what they were read from, for messages.
 
     Raises:
         HierdocError: there are fewer than two.
@@ -41,7 +45,7 @@ def order_labels(train_labels: Sequence[str]) -> list[str]:
     distinct = set(train_labels)
     if len(distinct) < 2:
         raise HierdocError(
-            f"the training documents must have at least two classes, but have {len(distinct)} instead"
+            f"{data}: the training documents must have at least two classes, but have {len(distinct)} instead"
             + "".join(f": {shown(label)}" for label in distinct)
         )
     try:
@@ -88,11 +92,11 @@ def strata(labels: Sequence[Label]) -> list[str]:
 
 
 def rare_and_unseen(
-    labels: Sequence[Label], splits: Sequence[str], order: Sequence[str], fewest: int = 3
+    labels: Sequence[Label], splits: Sequence[str], order: Sequence[str]
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Return (classes with fewer than `fewest` documents in all, labels outside train), each with its count."""
+    """Return (classes with fewer than `FEW` documents in all, labels outside train), each with its count."""
     counts = count_labels(label for label, split in zip(labels, splits, strict=True) if split != "excluded")
-    rare = {label: counts[label] for label in order if counts[label] < fewest}
+    rare = {label: counts[label] for label in order if counts[label] < FEW}
     unseen = {label: count for label, count in sorted(counts.items()) if label not in set(order)}
     return rare, unseen
 
@@ -104,8 +108,12 @@ def shown(label: Label) -> str:
     return repr(label if len(label) <= LONGEST else label[: LONGEST - 1] + "…")
 
 
-def check_labels(labels: Sequence[Label], splits: Sequence[str]) -> dict[str, Any]:
+def check_labels(labels: Sequence[Label], splits: Sequence[str], data: str) -> dict[str, Any]:
     """Return what train's classes are and which are rare or unseen, after warning of those that are.
+
+    Args:
+        labels, splits: of B documents.
+        data: what they were read from, for messages.
 
     Returns:
         `labels` in their order, `rare_classes` (fewer than 3 documents) and `unseen_classes` (in dev or test, and not
@@ -115,12 +123,12 @@ def check_labels(labels: Sequence[Label], splits: Sequence[str]) -> dict[str, An
     Raises:
         HierdocError: train has fewer than two classes; lists of labels hold one each.
     """
-    about = _check_label_sets(labels) if isinstance(labels[0], tuple) else {}
+    about = _check_label_sets(labels, data) if isinstance(labels[0], tuple) else {}
     of_train = [label for label, split in zip(labels, splits, strict=True) if split == "train"]
-    order = order_labels([*count_labels(of_train)])
+    order = order_labels([*count_labels(of_train)], data)
     rare, unseen = rare_and_unseen(labels, splits, order)
     if rare:
-        warn(f"{len(rare)} classes have fewer than 3 documents: {_named(rare)}")
+        warn(f"{len(rare)} classes have fewer than {FEW} documents: {_named(rare)}")
     if unseen:
         what = "labels of documents are some" if about else "documents are of classes"
         counted = "missed" if about else "wrong"
@@ -133,13 +141,13 @@ def check_labels(labels: Sequence[Label], splits: Sequence[str]) -> dict[str, An
     return {"labels": order, "rare_classes": rare, "unseen_classes": unseen, **about}
 
 
-def _check_label_sets(labels: Sequence[tuple[str, ...]]) -> dict[str, Any]:
+def _check_label_sets(labels: Sequence[tuple[str, ...]], data: str) -> dict[str, Any]:
     """Return what is counted of lists of labels, after saying how many are empty."""
     sizes = [len(label) for label in labels]
     is_separator_right = "is another sign than --label-separator says between labels?"
     if set(sizes) == {1}:
         raise HierdocError(
-            f"the {len(labels)} documents have one label each; leave --multi-label out, or {is_separator_right}"
+            f"{data}: the {len(labels)} documents have one label each; leave --multi-label out, or {is_separator_right}"
         )
     if max(sizes) == 1:
         warn(f"no document has more than one label; {is_separator_right}")

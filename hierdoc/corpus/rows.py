@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, TextIO
 
 from hierdoc.corpus.encodings import codec, where_not
+from hierdoc.corpus.labels import shown
 from hierdoc.corpus.sources import FRAME, Source
 from hierdoc.errors import HierdocError
+from hierdoc.progress import warn
+from hierdoc.stages.files import without_repeats
 
 # A row: its place, for messages, and its value in each of the wanted columns; None for a null, and where None is wanted.
 Row = tuple[str, tuple[Any, ...]]
@@ -34,20 +37,20 @@ def read_rows(source: Source, encoding: str, wanted: Wanted) -> Iterator[Row]:
     yield from _ROWS[source.format](source, encoding, wanted)
 
 
-def column_names(source: Source, encoding: str) -> list[str]:
-    """Return the columns of a table (of a JSONL file's first row); none for a text file.
+def has_column(source: Source, encoding: str, name: str) -> bool:
+    """Return whether a table, or any row of a JSONL file, has a column; a text file has none.
 
     Raises:
         HierdocError: as `read_rows`.
     """
     if source.format == FRAME:
-        return [str(name) for name in source.content.columns]
+        return name in map(str, source.content.columns)
     if source.format == "parquet":
         with _parquet(source) as file:
-            return file.schema_arrow.names
+            return name in file.schema_arrow.names
     if source.format == "jsonl":
-        return next((list(record) for _, record in _records(source, encoding)), [])
-    return [] if source.format == "txt" else next(_fields(source, encoding))[1]
+        return any(name in record for _, record in _records(source, encoding))
+    return source.format != "txt" and name in next(_fields(source, encoding))[1]
 
 
 def _pick(header: Sequence[str], wanted: Wanted, place: str) -> list[int | None]:
@@ -55,7 +58,9 @@ def _pick(header: Sequence[str], wanted: Wanted, place: str) -> list[int | None]
     for name in wanted:
         if name is not None and list(header).count(name) != 1:
             trouble = "stands twice" if name in header else "is missing"
-            raise HierdocError(f"{place}: column {name!r} {trouble}; the columns are {', '.join(map(repr, header))}")
+            raise HierdocError(
+                f"{place}: column {shown(name)} {trouble}; the columns are {', '.join(map(shown, header))}"
+            )
     return [None if name is None else list(header).index(name) for name in wanted]
 
 
@@ -74,7 +79,7 @@ def _fields(source: Source, encoding: str) -> Iterator[tuple[str, list[str]]]:
     csv.field_size_limit(sys.maxsize)
     with _text(source, encoding) as file:
         reader = csv.reader(file, delimiter=DELIMITERS[source.format], strict=True)
-        row = 0
+        row, is_tsv, is_told = 0, source.format == "tsv", False
         try:
             header = next(reader, None)
             if header is None:
@@ -90,6 +95,12 @@ def _fields(source: Source, encoding: str) -> Iterator[tuple[str, list[str]]]:
                     raise HierdocError(
                         f"{place} (it ends on line {reader.line_num}) has {len(fields)} fields, "
                         f"but the header has {len(header)}"
+                    )
+                if is_tsv and not is_told and any("\t" in field and "\n" in field for field in fields):
+                    is_told = True
+                    warn(
+                        f"{place} (it ends on line {reader.line_num}): a field between quotes holds tabs and line ends; if this "
+                        "file's quotes are text, rows are inside it: double the quotes, or give CSV, JSONL or Parquet"
                     )
                 yield place, fields
         except csv.Error as error:
@@ -117,7 +128,10 @@ def _records(source: Source, encoding: str) -> Iterator[tuple[str, dict[str, Any
             place = f"{source.name}: row {row}"
             try:
                 record = json.loads(
-                    line.rstrip("\n"), object_pairs_hook=_without_repeats, parse_constant=_refuse_constant
+                    line.rstrip("\n"),
+                    object_pairs_hook=without_repeats,
+                    parse_float=_Written,
+                    parse_constant=_refuse_constant,
                 )
             except json.JSONDecodeError as error:
                 where = f"line {number}, column {error.colno}"
@@ -129,12 +143,18 @@ def _records(source: Source, encoding: str) -> Iterator[tuple[str, dict[str, Any
             yield place, record
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} stands twice")
-    return record
+class _Written(float):
+    """A number of JSON that is told as it is written: an id of 20 digits is not to be rounded."""
+
+    def __new__(cls, literal: str) -> _Written:
+        number = super().__new__(cls, literal)
+        number.literal = literal
+        return number
+
+    def __str__(self) -> str:
+        return self.literal
+
+    __repr__ = __str__
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Data = Union[str, "os.PathLike[str]", Sequence[Union[str, "os.PathLike[str]"]], "pd.DataFrame"]
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "txt")
+TABLES = tuple(format for format in FORMATS if format != "txt")
 FRAME = "DataFrame"
 
 
@@ -40,6 +41,11 @@ class Source:
     label: str | tuple[str, ...] | None = None
     split: str | None = None
     group: str | None = None
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether a cell can hold a list; in a DataFrame one can, and what was read from CSV is text and nulls, too."""
+        return self.format in ("jsonl", "parquet")
 
     @contextlib.contextmanager
     def open(self, seekable: bool = False) -> Iterator[BinaryIO]:

@@ -29,15 +29,16 @@ def with_labels(
         HierdocError: the table is not as it must be; an id stands twice; a file has no row, or a row no file.
     """
     table = sources.labels
-    read_label = label_reader(label_separator)
+    read_label = label_reader(label_separator, table.has_lists)
     rows: dict[str, tuple[str, dict[str, Any]]] = {}
     for place, (doc_id, *values) in read_rows(table, sources.encoding, (id, label, split, group)):
         its_label, its_split, its_group = values
         doc_id = required(doc_id, id, place)
         if doc_id in rows:
             raise HierdocError(f"{place}: id {doc_id!r} stands twice, first in {rows[doc_id][0]}")
+        of_table, place = place, f"{place}, document {doc_id!r}"
         rows[doc_id] = (
-            place,
+            of_table,
             {
                 "label": None if label is None else read_label(its_label, label, place),
                 "split": None if split is None else required_split(its_split, split, place),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -97,19 +98,19 @@ def _guessing(evidence: Evidence, training: Training, chosen: np.ndarray) -> dic
     part = type(held_out)(
         *(column[chosen] for column in columns), held_out.hashes, held_out.probs[chosen], held_out.splits[chosen]
     )
-    rates = guessing_rates(evidence, Training(**{**vars(training), "held_out": part}))
+    rates = guessing_rates(evidence, dataclasses.replace(training, held_out=part))
     return {name.replace(" ", "_"): value for name, value in rates.items()}
 
 
 def _row(model: str, data: str, rate: Rate) -> dict[str, Any]:
-    low, high = rate.interval()
+    low, high = rate.interval() if rate.num else (None, None)
     return {
         "model": model,
         "data": data,
         "accuracy": rate.accuracy,
         "low": low,
         "high": high,
-        "num_documents": rate.num_documents,
+        "num_documents": rate.num_documents if rate.num else None,  # nobody has said how many a reading is of
     }
 
 
@@ -139,7 +140,7 @@ def _not_looked_at(evidence: Evidence) -> list[str]:
     for training in evidence.trainings:
         if not training.has_trace:
             lines.append(
-                f"{training.name}: its steps, order, learning rate, weights and probe; it left no trace (a joint training, or an older hierdoc)"
+                f"{training.name}: its steps, order, learning rate, weights and probe; it left no trace ({'a joint training, or an older hierdoc' if training.finished else 'it is not finished'})"
             )
             continue
         lines += [f"{training.name}: {what}" for what in _missing_of(training)]

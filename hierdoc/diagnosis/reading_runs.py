@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,10 +78,6 @@ def _stage_names(folder: Path) -> Iterator[str]:
     for room in ("heads", "evaluate"):
         if (folder / room).is_dir():
             yield from (f"{room}/{path.name}" for path in sorted((folder / room).iterdir()))
-
-
-def _with(training: Training, **changes: Any) -> Training:
-    return Training(**{**vars(training), **changes})
 
 
 def _run_facts(names: list[str], finished: dict[str, FinishedStage], documents: pa.Table) -> Run:
@@ -159,11 +156,13 @@ def _read_training(
         training = traces.training_of(name, read_trace(path))
         if training.kind != kind:
             raise HierdocError(f"{path}: must hold the trace of a training on {kind}, but holds one on {training.kind}")
-        training = _with(training, readings=training.readings or _read_history(path))
+        training = dataclasses.replace(training, readings=training.readings or _read_history(path))
         known = set(training.held_out.splits.tolist())
         others = [part for part in measured if part.splits[0] not in known]
         kept = finished[name].details.get("best_epoch") if name in finished else None
-        return _with(training, held_out=traces.join_predictions([training.held_out, *others]), kept_epoch=kept)
+        return dataclasses.replace(
+            training, held_out=traces.join_predictions([training.held_out, *others]), kept_epoch=kept
+        )
     stage = finished.get(name)
     return Training(
         name=name,

@@ -26,7 +26,6 @@ NOT_JOINT = (
     "r_drop",
     "gradient_accumulation",
     "max_grad_norm",
-    "pooling",
     "adapter_size",
 )
 PLAIN_LOSS = {  # the cross-entropy alone

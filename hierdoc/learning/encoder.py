@@ -63,6 +63,7 @@ def train_encoder(
         the chunk head's arrays, the best epoch from 1, and rates for timings.json.
     """
     tf, parameters = compat.load_tensorflow(), {**EARLIER, **parameters}
+    parameters["batch_size"] = min(parameters["batch_size"], len(train.rows))  # batches are padded to it
     bias = objective.first_bias(train.label_ids)
     head = classification.ChunkHead(encoder.dim, num_classes, seed=parameters["seed"], bias=bias)
     body = encoder.trainable(parameters["freeze_embeddings"], parameters["trainable_layers"])

@@ -24,7 +24,7 @@ from hierdoc.learning.optimizers import adam
 from hierdoc.learning.schedules import warmup_and_decay
 from hierdoc.learning.seeds import generator
 from hierdoc.objectives import Objective, classification, losses
-from hierdoc.progress import bar, say
+from hierdoc.progress import bar, say, warn
 from hierdoc.sequences.batches import make_batch
 from hierdoc.sequences.grouping import DocumentVectors
 from hierdoc.sequences.reading import TrainingChunks
@@ -40,11 +40,12 @@ class Block:
 
     Attributes:
         members: int64 (at most `chunks_at_once`,), which of the step's chunks.
-        inputs: token ids and mask, and where layers are frozen what these made, with rows to spare.
+        make_inputs: makes token ids and mask, and where layers are frozen what these made, with rows to spare: each time anew, so that
+            no more than one block's are in memory.
     """
 
     members: np.ndarray
-    inputs: tuple[np.ndarray, ...]
+    make_inputs: Callable[[], tuple[np.ndarray, ...]]
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,8 @@ class JointStep:
         """
         tf = compat.load_tensorflow()
         seeds = [tf.constant([seed, number * BLOCKS + at], tf.int64) for at in range(len(blocks))]
-        inputs = [tuple(map(tf.constant, block.inputs)) for block in blocks]
-        for block, given, dropout_seed in zip(blocks, inputs, seeds, strict=True):
+        for block, dropout_seed in zip(blocks, seeds, strict=True):
+            given = tuple(map(tf.constant, block.make_inputs()))
             documents.vectors[block.members] = self._encode(given, dropout_seed).numpy()[: len(block.members)]
         batch = make_batch(documents, np.arange(len(documents)), num_rows=len(documents))
         owners = np.repeat(np.arange(len(documents)), documents.num_chunks)
@@ -137,8 +138,9 @@ class JointStep:
             )
         )
         of_vectors = of_padded.numpy()[batch.mask]  # in the documents' order, as the chunks are
-        for block, given, dropout_seed in zip(blocks, inputs, seeds, strict=True):
-            upstream = np.zeros((len(block.inputs[0]), of_vectors.shape[1]), np.float32)
+        for block, dropout_seed in zip(blocks, seeds, strict=True):
+            given = tuple(map(tf.constant, block.make_inputs()))
+            upstream = np.zeros((len(given[0]), of_vectors.shape[1]), np.float32)
             upstream[: len(block.members)] = of_vectors[block.members] * len(blocks)  # for the sums take their mean
             self._sums.add(self._pass_on(given, dropout_seed, tf.constant(upstream)), tf.constant(1.0))
         return float(loss), [*self._sums.take(), *of_own]
@@ -216,8 +218,8 @@ def train_jointly(
         _read_dev, build_engine(encoder, parameters["precision"], chunk_size), dev, model, num_classes
     )
     with in_precision(parameters["precision"]):
-        if not checkpoints.exist:
-            say(f"joint: before it, dev_{objective.measure} is {read_dev()[f'dev_{objective.measure}']:.4f}")
+        before = read_dev()[f"dev_{objective.measure}"]
+        say(f"joint: before it, dev_{objective.measure} is {before:.4f}")
         outcome = loop.train(
             loop.Trained(model.variables, [*optimizer.variables, *step.variables], take_step, optimizer),
             batches_of=lambda epoch: [functools.partial(_labelled, train, members) for members in plans[epoch]],
@@ -229,6 +231,11 @@ def train_jointly(
             patience=None,
             description="joint",
             unit="documents",
+        )
+    kept = next(epoch for epoch in history.epochs if epoch["epoch"] == outcome.best_epoch)[f"dev_{objective.measure}"]
+    if kept < before:
+        warn(
+            f"joint: dev_{objective.measure} was {before:.4f} before it and is {kept:.4f}: what it began with answers better"
         )
     return softmax.arrays(), outcome.best_epoch, {"documents_per_second": round(outcome.examples_per_second, 2)}
 
@@ -273,12 +280,15 @@ def _blocks(
         members = np.flatnonzero(buckets == length)
         for at in range(0, len(members), at_once):
             part = members[at : at + at_once]
-            places = chosen[part]
-            inputs = pad_tokens([train.rows[place] for place in places], at_once, length)
-            if frozen is not None:
-                inputs += (frozen.padded(places, at_once, length),)
-            blocks.append(Block(part, inputs))
+            blocks.append(Block(part, functools.partial(_inputs, train, frozen, chosen[part], at_once, length)))
     return blocks
+
+
+def _inputs(
+    train: TrainingChunks, frozen: FrozenOutputs | None, places: np.ndarray, num_rows: int, length: int
+) -> tuple[np.ndarray, ...]:
+    inputs = pad_tokens([train.rows[place] for place in places], num_rows, length)
+    return inputs if frozen is None else (*inputs, frozen.padded(places, num_rows, length))
 
 
 def _read_dev(engine: Any, dev: TrainingChunks, model: Model, num_classes: int) -> dict[str, float]:

@@ -37,7 +37,8 @@ def _accuracies(rows: Sequence[dict[str, Any]]) -> str:
     table, verdicts = [], []
     for row in rows:
         name = f"{row['model']}, {row['data']}"
-        table.append([_cut(name), row["accuracy"], row["low"], row["high"], row["num_documents"]])
+        counted = [row["low"], row["high"], row["num_documents"]]
+        table.append([_cut(name), row["accuracy"], *("" if cell is None else cell for cell in counted)])
         if "uniform" in row:
             table += [
                 [f"  guessing: {what}", row[key], "", "", ""]

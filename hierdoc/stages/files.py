@@ -57,12 +57,25 @@ def read_object(path: Path) -> dict[str, Any]:
         HierdocError: the file does not hold one.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        value = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=without_repeats)
+    except ValueError as error:  # not JSON, not UTF-8, or a key that stands twice
         raise HierdocError(f"{path}: is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise HierdocError(f"{path}: must be a JSON object, but is {type(value).__name__} instead")
     return value
+
+
+def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object of its keys and values, as `json.loads` calls an `object_pairs_hook`.
+
+    Raises:
+        ValueError: a key stands twice, and its first value would be dropped.
+    """
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} stands twice")
+    return record
 
 
 def check_unicode(path: str | os.PathLike[str]) -> None:

@@ -67,10 +67,12 @@ def read_stage(run: str | os.PathLike[str], name: str) -> FinishedStage:
         name: the stage's directory under it.
 
     Raises:
-        HierdocError: `run` is not Unicode; the stage is missing or unfinished, was written by an older or newer hierdoc, or a file is missing or has
+        HierdocError: `run` is not Unicode, a file or not there; the stage is missing or unfinished, was written by an older or newer hierdoc, or a file is missing or has
             changed. The message gives the command that makes it.
     """
-    check_unicode(run)
+    check_run(Path(run))
+    if not Path(run).exists():
+        raise HierdocError(f"{run}: no such run directory")
     path = Path(run) / name
     make = command_for(run, name)
     if not (path / MANIFEST).exists():

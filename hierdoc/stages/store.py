@@ -27,6 +27,7 @@ from hierdoc.stages.finished import (
     FinishedStage,
     check_common_ancestry,
     check_run,
+    command_for,
     fingerprint_of,
     read_stage,
 )
@@ -149,16 +150,18 @@ def begin(
         return stage
 
 
-def discard(run: str | os.PathLike[str], name: str) -> None:
-    """Remove the stage `name` of `run`, finished or not, if it is there.
+def discard(run: str | os.PathLike[str], name: str) -> bool:
+    """Remove the stage `name` of `run`, finished or not, if it is there; return whether it was.
 
     Raises:
         HierdocFailure: another process is writing it.
     """
     path = Path(run) / name
-    if (path / MANIFEST).exists() or (path / STARTED).exists():
+    is_there = (path / MANIFEST).exists() or (path / STARTED).exists()
+    if is_there:
         with lock(path):
             _remove(path)
+    return is_there
 
 
 def copy(stage: FinishedStage, run: str | os.PathLike[str]) -> None:
@@ -209,7 +212,7 @@ def _finished_before(
     run: Path, name: str, parameters: dict[str, Any], parents: dict[str, str], earlier: Mapping[str, Any]
 ) -> FinishedStage:
     finished = read_stage(run, name)
-    _check_same(finished, parameters, parents, earlier)
+    _check_same(finished, run, parameters, parents, earlier)
     _clear_up(finished.path)
     say(f"{finished.path}: already finished with these parameters; nothing to do")
     return finished
@@ -236,7 +239,7 @@ def _keep_or_remove(path: Path, started: dict[str, Any]) -> None:
         _remove(path)
         return
     if before == started:
-        say(f"{path}: an earlier run did not finish this stage; what it has done is kept")
+        say(f"{path}: an earlier run did not finish this stage; this one goes on from what that has kept")
         return
     of_code = {"versions": None, "code_sha256": None}
     others = (
@@ -249,18 +252,22 @@ def _keep_or_remove(path: Path, started: dict[str, Any]) -> None:
 
 
 def _check_same(
-    finished: FinishedStage, wanted: dict[str, Any], parents: dict[str, str], earlier: Mapping[str, Any]
+    finished: FinishedStage, run: Path, wanted: dict[str, Any], parents: dict[str, str], earlier: Mapping[str, Any]
 ) -> None:
+    again = f"{command_for(run, finished.manifest['stage'])} --overwrite, with its other arguments, makes it again"
     found = {**earlier, **finished.parameters}
     for key in sorted(wanted.keys() | found.keys()):
-        if wanted.get(key) != found.get(key):
+        before, now = found.get(key), wanted.get(key)
+        if before != now:
+            if isinstance(before, dict) and isinstance(now, dict):
+                part = next(name for name in sorted({*before, *now}) if before.get(name) != now.get(name))
+                key, before, now = f"{key}.{part}", before.get(part), now.get(part)
             raise HierdocError(
-                f"{finished.path}: already finished with `{key}` {_short(found.get(key))}, not "
-                f"{_short(wanted.get(key))}; --overwrite makes it again"
+                f"{finished.path}: already finished with `{key}` {_short(before)}, not {_short(now)}; {again}"
             )
     for parent, fingerprint in parents.items():
         if finished.manifest["parents"].get(parent) != fingerprint:
-            raise HierdocError(f"{finished.path}: was made from another {parent}; --overwrite makes it again")
+            raise HierdocError(f"{finished.path}: was made from another {parent}; {again}")
 
 
 def _short(value: Any) -> str:

@@ -36,11 +36,16 @@ SETTABLE = {
 }
 
 
+def check_rate(learning_rate: float | None = None) -> None:
+    if learning_rate is not None and learning_rate > 1:
+        raise HierdocError(f"`learning_rate` is {learning_rate}")
+
+
 def read(folder: Path, text: str = GOOD):
     (folder / "split.csv").touch()
     (folder / "config.yaml").write_text(text, encoding="utf-8")
     experiment = read_config(folder)
-    check_config(experiment, {"lstm"}, {"average", "tfidf_svm"}, SETTABLE)
+    check_config(experiment, {"lstm"}, {"average", "tfidf_svm"}, SETTABLE, {"finetune": check_rate})
     return experiment
 
 
@@ -134,6 +139,13 @@ def test_an_arms_arguments_go_before_the_datasets(tmp_path: Path):
         ("[split.csv]", "[split.csv, b/split.csv]", "`splits` of dataset 'letters' must be files of different names"),
         ("id_column: id", "id: id", "`chunk` of dataset 'letters' has 'id'; it may have chunk_size, id_column"),
         ("chunk: {chunk_size: 200}", "chunk: 200", "`chunk` of arm 'lstm' must be a mapping, but is int instead"),
+        (
+            "head: {epochs: 5}",
+            "finetune: {learning_rate: 5.0}",
+            "config.yaml: `finetune` of arm 'lstm' on dataset 'letters': `learning_rate` is 5.0",
+        ),
+        ("baseline: words", "baseline: 2020-13-45", "is not YAML: month must be in 1..12"),
+        ("baseline: words", "[a]: b\nbaseline: words", "is not YAML"),
         ("splits: [split.csv]", "splits: [none.csv]", "none.csv: this split file of dataset 'letters' does not exist"),
     ],
 )

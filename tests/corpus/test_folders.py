@@ -11,7 +11,7 @@ import pytest
 
 from hierdoc.corpus import folders
 from hierdoc.corpus.documents import Columns, Documents, read_documents
-from hierdoc.corpus.finding import find_sources
+from hierdoc.corpus.finding import check_column_arguments, find_sources
 from hierdoc.errors import HierdocError
 
 LABELLED = Columns(label="label")
@@ -181,9 +181,9 @@ def test_a_table_that_lies_in_the_folder_is_no_document_and_files_at_the_top_may
         (ROWS[2:], "{table}: no row for 2 of the 5 files in {texts}; the first is 'B/é.txt'"),
         ((*ROWS, "c/1,x,train", "d,x,train"), "{table}: row 6: no file 'c/1' in {texts}; there are 2 such rows"),
         ((*ROWS, "a/1,x,train"), "{table}: row 6: id 'a/1' stands twice, first in {table}: row 3"),
-        (("a/1,,train",), "{table}: row 1: column 'label' is null"),
+        (("a/1,,train",), "{table}: row 1, document 'a/1': column 'label' is null"),
         ((",x,train",), "{table}: row 1: column 'id' is null"),
-        (("a/1,x,half",), "{table}: row 1: column 'split' must hold one of train, dev, test, excluded, but holds 'half' instead"),
+        (("a/1,x,half",), "{table}: row 1, document 'a/1': column 'split' must hold one of train, dev, test, excluded, but holds 'half' instead"),
     ],
 )  # fmt: skip
 def test_a_table_must_have_one_right_row_for_each_file(
@@ -267,3 +267,27 @@ def test_a_format_that_is_for_nothing_is_refused(name: str, format: str, message
     path = tmp_path / "texts/a/1.txt" if name == "texts" else tmp_path / name
     assert refusal(tmp_path / name, Columns(), format=format) == message.format(path=path)
     assert documents(tmp_path / "t.csv", Columns(), format="csv").texts == ["a"]
+
+
+def test_a_folder_of_tables_is_refused_and_one_with_some_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    tables = write(tmp_path / "t", a__q1_csv="id,text\n1,x\n", b__q2_jsonl_gz="{}")
+    message = refusal(tables)
+    assert (
+        "a folder is read as one document a file, but its files are tables, such as" in message and "q1.csv" in message
+    )
+    write(tmp_path / "m", a__q1_csv="id,text\n1,x\n", b__note_txt="hello")
+    assert documents(tmp_path / "m").doc_ids == ["a/q1.csv", "b/note.txt"]
+    assert "1 of 2 files are tables, such as" in capsys.readouterr().err
+
+
+def test_a_column_of_text_files_is_refused(texts: Path, tmp_path: Path):
+    sources = find_sources(texts)
+    check_column_arguments(sources, text_column="text", label_column="label", id_column=None)
+    for name in ("text_column", "label_column", "id_column", "split_column"):
+        with pytest.raises(HierdocError, match=f"texts: `{name}` has no effect, as these files are text"):
+            check_column_arguments(sources, **{name: "x"})
+    labels = write(tmp_path, l_csv="name,kind\n") / "l.csv"
+    check_column_arguments(find_sources(texts, labels), label_column="kind", id_column="name")
+    with pytest.raises(HierdocError, match="`text_column` has no effect"):
+        check_column_arguments(find_sources(texts, labels), text_column="x", id_column="name")
+    check_column_arguments(find_sources([labels, texts / "b/2.txt"]), text_column="name")

@@ -321,3 +321,37 @@ def test_stdin_is_named_in_messages(monkeypatch: pytest.MonkeyPatch):
         refusal(stdin(monkeypatch, b"id,text,label\n1,a,x\n2,b,\n"))
         == "stdin: row 2, document '2': column 'label' is null"
     )
+
+
+def test_a_number_is_told_as_it_is_written(tmp_path: Path):
+    ids = ["12345678901234567890123.0", "12345678901234567890124.0", "0.10", "1e400"]
+    path = jsonl(tmp_path, *(f'{{"id": {id}, "text": "a", "label": 1.50}}' for id in ids))
+    found = documents(path)
+    assert found.doc_ids == ids and found.labels == ["1.50"] * 4
+    jsonl(tmp_path, '{"id": 1, "text": 2.50, "label": "x"}')
+    assert "must hold text, but holds" in refusal(path)
+
+
+def test_rows_between_the_quotes_of_a_tsv_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "d.tsv"
+    path.write_text('id\ttext\tlabel\n1\tone\ta\n2\t"Never, she said\ta\n3\ttwo\tb\n4\t15"\ta\n5\t"x\ty\nz"\tb\n')
+    found = documents(path)
+    assert found.doc_ids == ["1", "2", "5"]
+    assert capsys.readouterr().err.count("warning") == 1
+    documents(path)
+    assert f"warning: {path}: row 2 (it ends on line 5): a field between quotes holds tabs" in capsys.readouterr().err
+    path.write_text('id\ttext\tlabel\n1\t"one\ntwo"\ta\n2\t"with a\ttab"\ta\n')
+    assert documents(path).texts == ["one\ntwo", "with a\ttab"] and capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("format", ["jsonl", "parquet", "frame"])
+@pytest.mark.parametrize("column", ["label", "id"])
+def test_an_empty_label_or_id_is_refused_with_its_row(format: str, column: str, tmp_path: Path):
+    rows = [{"id": "1", "text": "a", "label": "x"}, {"id": "2", "text": "b", "label": "y", column: ""}]
+    data = pd.DataFrame(rows)
+    if format == "jsonl":
+        data = jsonl(tmp_path, *map(json.dumps, rows))
+    elif format == "parquet":
+        data.to_parquet(tmp_path / "d.parquet")
+        data = tmp_path / "d.parquet"
+    assert refusal(data).endswith(f"column {column!r} is empty") and "row 2" in refusal(data)

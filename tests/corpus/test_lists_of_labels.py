@@ -28,7 +28,7 @@ def test_a_document_is_dealt_by_its_rarest_label_and_by_name_where_two_are_as_ra
 
 def test_lists_are_counted_and_what_is_odd_about_them_is_said(capsys):
     labels = [("a", "b"), ("a",), (), ("b",), ("new", "a"), ("b",)]
-    found = check_labels(labels, ["train", "train", "train", "train", "test", "dev"])
+    found = check_labels(labels, ["train", "train", "train", "train", "test", "dev"], "d.csv")
     assert found["labels"] == ["a", "b"] and found["unseen_classes"] == {"new": 1}
     assert found["num_without_label"] == 1 and found["mean_labels"] == round(7 / 6, 4)
     said = capsys.readouterr().err
@@ -36,7 +36,7 @@ def test_lists_are_counted_and_what_is_odd_about_them_is_said(capsys):
 
 
 def test_dev_must_have_a_label_that_train_knows(capsys):
-    check_labels([("a", "b"), ("b",), ("new",)], ["train", "train", "dev"])
+    check_labels([("a", "b"), ("b",), ("new",)], ["train", "train", "dev"], "d.csv")
     assert "of dev are all of classes that train never saw" in capsys.readouterr().err
     with pytest.raises(HierdocError, match="no epoch can be chosen"):
         check_dev_labels(np.zeros((2, 3), bool), Path("r/chunk"))
@@ -45,7 +45,7 @@ def test_dev_must_have_a_label_that_train_knows(capsys):
 
 def test_train_must_have_two_labels():
     with pytest.raises(HierdocError, match="at least two classes, but have 1 instead: 'a'"):
-        check_labels([("a",), ("a",), ()], ["train"] * 3)
+        check_labels([("a",), ("a",), ()], ["train"] * 3, "d.csv")
 
 
 def test_near_duplicates_with_the_same_labels_in_another_order_do_not_conflict(capsys):

@@ -63,7 +63,7 @@ def direct(
         rows: list[Any] = [None] * sum(LENGTHS)
         for at, block in enumerate(blocks):
             vectors = model.encode(
-                *map(tf.constant, block.inputs), tf.constant([seed, number * joint.BLOCKS + at], tf.int64)
+                *map(tf.constant, block.make_inputs()), tf.constant([seed, number * joint.BLOCKS + at], tf.int64)
             )
             for place, member in enumerate(block.members.tolist()):
                 rows[member] = vectors[place]

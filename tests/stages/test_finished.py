@@ -78,6 +78,7 @@ def test_what_has_a_head_in_the_run_is_evaluated_as_one(tmp_path: Path):
 
 
 def test_the_command_that_is_named_can_be_copied_when_the_run_has_a_space_in_its_name(tmp_path: Path):
+    (tmp_path / "my run").mkdir()
     wanted = f"make it with: python -m hierdoc.embed '{tmp_path / 'my run'}'"
     assert refusal(read_stage, tmp_path / "my run", "embed").endswith(wanted)
 
@@ -149,3 +150,10 @@ def test_an_edited_manifest_is_refused(tmp_path: Path):
     )
     (tmp_path / "chunk" / MANIFEST).write_text("[]")
     assert "manifest.json: must be a JSON object" in refusal(read_stage, tmp_path, "chunk")
+
+
+def test_a_run_that_is_not_there_or_a_file_is_told_as_such(tmp_path: Path):
+    assert refusal(read_stage, tmp_path / "nope", "chunk") == f"{tmp_path / 'nope'}: no such run directory"
+    (tmp_path / "data.csv").write_text("a,b\n")
+    said = refusal(read_stage, tmp_path / "data.csv", "heads/lstm")
+    assert said == f"{tmp_path / 'data.csv'}: the run directory must not be a file"

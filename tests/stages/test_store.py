@@ -45,16 +45,18 @@ def test_parameters_are_compared_as_json_values(tmp_path: Path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"chunk_size": 100}, "already finished with `chunk_size` 200, not 100; --overwrite makes it again"),
-        ({"columns": {"text": "body", "id": None}}, 'already finished with `columns` {"text": "text", "id": null}, not {"text": "body", "id": null}; --overwrite makes it again'),
-        ({"young": 1}, "already finished with `young` null, not 1; --overwrite makes it again"),
-        ({"overlap": None}, "already finished with `overlap` 0, not null; --overwrite makes it again"),
+        ({"chunk_size": 100}, "already finished with `chunk_size` 200, not 100; {again}"),
+        ({"columns": {"text": "body", "id": None}}, 'already finished with `columns.text` "text", not "body"; {again}'),
+        ({"young": 1}, "already finished with `young` null, not 1; {again}"),
+        ({"overlap": None}, "already finished with `overlap` 0, not null; {again}"),
     ],
 )  # fmt: skip
 def test_other_parameters_are_refused_by_name(changes: dict, message: str, tmp_path: Path):
     make(tmp_path)
     before = state_of(tmp_path)
-    assert refusal(begin, tmp_path, "chunk", {**PARAMETERS, **changes}, {}) == f"{tmp_path / 'chunk'}: {message}"
+    again = f"python -m hierdoc.chunk DATA {tmp_path} --overwrite, with its other arguments, makes it again"
+    said = refusal(begin, tmp_path, "chunk", {**PARAMETERS, **changes}, {})
+    assert said == f"{tmp_path / 'chunk'}: {message.format(again=again)}"
     assert state_of(tmp_path) == before
 
 
@@ -83,7 +85,7 @@ def test_an_unfinished_stage_goes_on_from_its_pieces(tmp_path: Path, capsys):
     assert (again.path / "vectors-00000.parquet").read_bytes() == b"piece"
     assert (
         capsys.readouterr().err
-        == f"{tmp_path / 'embed'}: an earlier run did not finish this stage; what it has done is kept\n"
+        == f"{tmp_path / 'embed'}: an earlier run did not finish this stage; this one goes on from what that has kept\n"
     )
     assert list(again.finish({}).manifest["files"]) == ["vectors-00000.parquet"]
 
@@ -237,7 +239,7 @@ def test_a_stage_made_from_another_parent_is_refused(tmp_path: Path):
     new = make(tmp_path, content=b"other", overwrite=True)
     assert new.fingerprint != old.fingerprint
     message = refusal(begin, tmp_path, "embed", PARAMETERS, {"chunk": new})
-    assert message == f"{tmp_path / 'embed'}: was made from another chunk; --overwrite makes it again"
+    assert message == f"{tmp_path / 'embed'}: was made from another chunk; python -m hierdoc.embed {tmp_path} --overwrite, with its other arguments, makes it again"
     assert isinstance(begin(tmp_path, "embed", PARAMETERS, {"chunk": new}, overwrite=True), OpenStage)
 
 
