@@ -106,7 +106,10 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
 def add_losses(parser: argparse.ArgumentParser) -> None:
     """Add the flags of every training's loss."""
     parser.add_argument(
-        "--class-weight", default="none", metavar="NAME", help="none, or balanced: rare classes count more"
+        "--class-weight",
+        default="none",
+        metavar="NAME",
+        help="none, or balanced: rare classes count more (not with the SVM on words)",
     )
     parser.add_argument(
         "--focal-gamma", type=float, default=0.0, metavar="GAMMA", help="count less what is answered well already"

@@ -14,6 +14,7 @@ from pathlib import Path
 from hierdoc import cli
 from hierdoc.errors import HierdocError, HierdocFailure
 from hierdoc.progress import say
+from hierdoc.stages import files
 
 StrPath = str | os.PathLike[str]
 
@@ -80,22 +81,15 @@ def _check_new(paths: list[Path], overwrite: bool) -> list[Path]:
 
 
 def _write(path: Path, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
-        with unfinished.open("wb") as file:
-            if path.suffix.lower() == ".parquet":
-                from pyarrow import parquet, table
+    with files.atomic(path) as partial:
+        if path.suffix.lower() == ".parquet":
+            from pyarrow import parquet, table
 
-                parquet.write_table(table(list(map(list, zip(*rows, strict=True))), names=columns), file)
-            else:
-                text = io.StringIO(newline="")  # all is quoted: Python 3.11 leaves a text with a lone "\r" bare
-                csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows([columns, *rows])
-                file.write(text.getvalue().encode("utf-8"))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+            parquet.write_table(table(list(map(list, zip(*rows, strict=True))), names=columns), partial)
+        else:
+            text = io.StringIO(newline="")  # all is quoted: Python 3.11 leaves a text with a lone "\r" bare
+            csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows([columns, *rows])
+            partial.write_bytes(text.getvalue().encode("utf-8"))
     words = sum(len(row[1].split()) for row in rows) / len(rows)
     return f"{path}: {len(rows):,} documents, {len({row[2] for row in rows})} classes, {words:,.0f} words on average"
 

@@ -114,7 +114,8 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command's argument parser."""
     parser = cli.make_parser(
         "run",
-        "Chunk, finetune, embed, train_head and evaluate in a row; finished stages are skipped.",
+        "Chunk, finetune, embed, train_head and evaluate in a row; finished stages are skipped. What is said of epochs, rates and losses "
+        "is of finetune; the head is trained as train_head does by itself.",
         "python -m hierdoc.run complaints.csv runs/complaints --label-column product --id-column id",
     )
     chunk.add_arguments(parser)

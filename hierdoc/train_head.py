@@ -189,7 +189,7 @@ def _join_words(folder: Path, chunk: FinishedStage, embed: FinishedStage, object
 
 def _tune_thresholds(folder: Path, chunk: FinishedStage, parents: dict[str, FinishedStage]) -> dict[str, float]:
     """Write the labels' thresholds beside the head in `folder`; return the micro-F1 on dev, which tuned them."""
-    from hierdoc.answers.thresholds import save_thresholds, tune_thresholds
+    from hierdoc.answers.thresholds import FEW, save_thresholds, tune_thresholds
     from hierdoc.evaluation.truth import Truth
     from hierdoc.heads.document_probs import load_document_probs
 
@@ -197,6 +197,8 @@ def _tune_thresholds(folder: Path, chunk: FinishedStage, parents: dict[str, Fini
     head_probs, config = load_document_probs(folder)
     probs = head_probs(read_split(chunk, parents["embed"], "dev").documents, dev.texts)
     thresholds = tune_thresholds(probs, dev.label_ids)
+    if few := int((dev.label_ids.sum(axis=0) < FEW).sum()):
+        say(f"thresholds: {few} of {len(thresholds)} labels have fewer than {FEW} documents in dev and share one")
     save_thresholds(folder, config, thresholds)
     return {"tuned_dev_micro_f1": Truth(dev.label_ids, dev.labels, config["labels"]).judge(probs >= thresholds)}
 

@@ -311,7 +311,10 @@ def test_the_second_run_does_nothing_and_says_so(cut_three, capsys):
 
 def test_other_parameters_or_data_are_refused_until_overwrite(cut_three, three: Path):
     first = cut_three()
-    with pytest.raises(HierdocError, match="already finished with `chunk_size` 5, not 6; .* --overwrite, with its other arguments, makes it again"):
+    with pytest.raises(
+        HierdocError,
+        match="already finished with `chunk_size` 5, not 6; .* --overwrite, with its other arguments, makes it again",
+    ):
         cut_three(chunk_size=6)
     three.write_text(three.read_text().replace("fish", "dog"))
     with pytest.raises(HierdocError, match="already finished with `data_sha256`"):

@@ -52,7 +52,9 @@ def test_an_interrupted_stage_says_how_it_goes_on(capsys):
     parser = parser_for(function)
     cli.add_overwrite(parser)
     assert run_command(parser, []) == 130
-    assert capsys.readouterr().err == "interrupted; the same command, without --overwrite, goes on from what it has kept\n"
+    assert (
+        capsys.readouterr().err == "interrupted; the same command, without --overwrite, goes on from what it has kept\n"
+    )
 
 
 def test_a_mistake_in_the_program_is_not_hidden():

@@ -59,6 +59,31 @@ def test_a_run_is_examined_and_nothing_is_written(tiny_run: Path, capsys: pytest
     )  # the tiny documents are alike, by design
 
 
+def test_nobody_counts_the_documents_of_an_epochs_reading(run: Path, capsys: pytest.CaptureFixture[str]):
+    for path in (run / "finetune").glob("trace*"):
+        path.unlink()
+    (run / "finetune/manifest.json").rename(run / "finetune/started.json")  # as after an interruption
+    shutil.rmtree(run / "embed")
+    assert main([str(run), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (row,) = [row for row in found["accuracies"] if row["data"] == "single chunks"]
+    assert (row["low"], row["high"], row["num_documents"]) == (None, None, None) and 0 <= row["accuracy"] <= 1
+    assert (
+        "finetune: its steps, order, learning rate, weights and probe; it left no trace (it is not finished)"
+        in (found["not_looked_at"])
+    )
+    assert main([str(run)]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("finetune, single chunks")]
+    assert re.fullmatch(r"finetune, single chunks +0\.\d+ *", line)
+
+
+def test_of_a_head_with_words_it_is_said_that_the_head_alone_is_examined(run: Path, capsys: pytest.CaptureFixture[str]):
+    said = "heads/lstm together with the words it is joined with"
+    assert main([str(run)]) == 0 and said not in capsys.readouterr().out
+    train_lstm_head(run, words=True, epochs=1, overwrite=True)
+    assert main([str(run)]) == 0 and said in capsys.readouterr().out.replace("\n  ", " ")
+
+
 def test_every_line_fits_into_80_columns(traces: Path, capsys: pytest.CaptureFixture[str]):
     assert main([str(traces)]) == 0
     text = capsys.readouterr().out

@@ -39,6 +39,28 @@ def test_an_answer_that_is_no_class_is_refused(wrong: int, run: Path, tmp_path: 
     assert f"own.py: its label_ids must be from 0 to 2, but one is {wrong}" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        ("None", "`answer` must return Answers, but has returned NoneType instead"),
+        ("Answers(np.full(size, 2), np.full((size, 3), 5.0))", "its probs must be from 0 to 1, in each row 1 together"),
+        ("Answers(np.full(size, 2), np.full((size, 3), 0.2))", "its probs must be from 0 to 1, in each row 1 together"),
+        ("Answers(np.full(size, 2), np.array([[0.5, 0.5, np.nan]] * size))", "its probs must be from 0 to 1"),
+        ("Answers(np.full(size, 2), np.full((size, 3), np.nan))", None),
+    ],
+)
+def test_probabilities_that_are_none_are_refused(said: str, refused: str | None, run: Path, tmp_path: Path):
+    code = own_code(tmp_path, "2")
+    lines = code.read_text().splitlines()
+    code.write_text("\n".join([*lines[:-1], f"    return {said}"]))
+    if refused is None:
+        assert evaluate_own(run, code).details["document_accuracy"] > 0
+        return
+    with pytest.raises(HierdocError) as error:
+        evaluate_own(run, code)
+    assert str(error.value).startswith(f"{code}: ") and refused in str(error.value)
+
+
 def test_code_without_an_answer_leaves_the_earlier_evaluation_alone(run: Path, tmp_path: Path):
     stage = evaluate_own(run, own_code(tmp_path, "1"))
     code = tmp_path / "own.py"

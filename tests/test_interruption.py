@@ -140,10 +140,16 @@ def test_ctrl_c_ends_with_130_and_one_line_and_the_next_run_goes_on(stage: str, 
     run, folder = up_to(whole, stage, tmp_path / "run"), FOLDERS[stage]
     done = python(STOPPED, int(signal.SIGINT), "after", 6, stage, run, *ARGUMENTS[stage])
     assert done.returncode == 130
-    assert done.stderr.splitlines()[-1] == "interrupted; the same command, without --overwrite, goes on from what it has kept"
+    assert (
+        done.stderr.splitlines()[-1]
+        == "interrupted; the same command, without --overwrite, goes on from what it has kept"
+    )
     assert "Traceback" not in done.stderr and not (run / folder / "manifest.json").exists()
     done = python(STOPPED, int(signal.SIGKILL), "never", 0, stage, run, *ARGUMENTS[stage])
-    assert done.returncode == 0 and "an earlier run did not finish this stage; this one goes on from what that has kept" in done.stderr
+    assert (
+        done.returncode == 0
+        and "an earlier run did not finish this stage; this one goes on from what that has kept" in done.stderr
+    )
     assert content(run / folder) == content(whole / folder)
 
 

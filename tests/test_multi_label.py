@@ -123,6 +123,16 @@ def test_labels_are_given_from_the_thresholds_of_dev_on(run: Path):
     assert read_stage(run, "heads/mean_pool").details["tuned_dev_micro_f1"] == evaluated.details["document_micro_f1"]
 
 
+def test_labels_that_share_a_threshold_are_counted(run: Path, tmp_path: Path, capsys, monkeypatch):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    monkeypatch.setattr("hierdoc.answers.thresholds.FEW", 1000)
+    train_head.train_sequence_head(copy, epochs=1, overwrite=True)
+    assert "thresholds: 3 of 3 labels have fewer than 1000 documents in dev and share one" in capsys.readouterr().err
+    found = json.loads((copy / "heads/mean_pool/thresholds.json").read_text())["thresholds"]
+    assert len(set(found.values())) == 1
+
+
 def test_predict_gives_the_answers_of_evaluate_in_every_format(run: Path, tmp_path: Path, capsys):
     new = pd.DataFrame([{"id": row["id"], "text": row["text"]} for row in rows() if row["split"] == "test"])
     wanted = {row["doc_id"]: row for row in predictions(run)}

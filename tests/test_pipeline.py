@@ -477,6 +477,12 @@ def test_predict_numbers_documents_that_have_no_id_column_and_keeps_odd_ids_whol
     data = write_csv(tmp_path / "new.csv", [{"text": "the cat sat"}, {"text": "a dog ran"}])
     assert predict_documents(tiny_run, data)["doc_id"].tolist() == ["1", "2"]
     assert "no column 'id' in the data: documents are numbered from 1" in capsys.readouterr().err
+    (tmp_path / "m.jsonl").write_text('{"text": "the cat sat"}\n{"id": "A7", "text": "a dog ran"}\n')
+    with pytest.raises(HierdocError, match="m.jsonl: row 1: column 'id' is missing"):
+        predict_documents(tiny_run, tmp_path / "m.jsonl")
+    with_ids = write_csv(tmp_path / "ids.csv", [{"id": "A7", "text": "a dog ran"}])
+    with pytest.raises(HierdocError, match="new.csv: column 'id' is missing"):
+        predict_documents(tiny_run, [data, with_ids])
     odd = ["c\rd", 'say "x", y', "new\nline"]
     out = predict_documents(tiny_run, pd.DataFrame({"id": odd, "text": ["cat"] * 3}), tmp_path / "p.csv")
     with out.open(newline="", encoding="utf-8") as file:

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "reporting": BASE | {"comparison", "evaluation"},
     "encoders": BASE | {"stages", "chunking"},
     "objectives": BASE | {"answers", "encoders"},
-    "graphs": BASE,
+    "graphs": BASE | {"encoders"},
     "engines": BASE | {"encoders", "graphs", "stages"},
     "heads": BASE
     | {"answers", "encoders", "engines", "graphs", "objectives", "sequences", "stages", "chunking", "words"},

@@ -296,6 +296,10 @@ def test_a_block_that_raises_is_not_finished(tmp_path: Path):
     ("use", "said"),
     [
         (lambda r: Recorder("t", "words", 2), "`kind` must be one of chunks, documents, but is 'words' instead"),
+        (lambda r: Recorder("t", "chunks", 0), "`num_classes` must be a whole number of at least 1, but is 0 instead"),
+        (lambda r: Recorder("t", "chunks", True), "`num_classes` must be a whole number of at least 1, but is True"),
+        (lambda r: Recorder("t", "chunks", 2, ["a"]), "`labels` must be 2, as `num_classes` says, but are 1 instead"),
+        (lambda r: Recorder(__file__, "chunks", 2), f"{__file__}: a trace is a folder, and this is a file"),
         (lambda r: Recorder("t", "chunks", 2, dev=[]), "`dev` must be a function that returns batches"),
         (lambda r: next(r.watch([np.zeros((2, 3))])), "a watched batch must be a tuple (x, y), but is ndarray instead"),
         (lambda r: next(r.watch([(0, 1)], with_doc_ids=True)), "a watched batch must be a tuple (x, y, doc_ids)"),
@@ -314,6 +318,15 @@ def test_what_can_not_be_noted_is_said(use: Any, said: str, tmp_path: Path):
     with pytest.raises(HierdocError) as refused:
         use(Recorder(tmp_path, "chunks", 2))
     assert str(refused.value).startswith(said)
+
+
+def test_a_file_that_only_has_a_traces_name_is_left_alone(tmp_path: Path):
+    (tmp_path / "trace.json").write_text('{"mine": 1}')
+    with pytest.raises(HierdocError, match="trace.json: is not of a trace, and would be replaced"):
+        Recorder(tmp_path, "chunks", 2)
+    (tmp_path / "trace.json").unlink()
+    Recorder(tmp_path, "chunks", 2).save()
+    Recorder(tmp_path, "chunks", 2).save()  # an earlier trace is replaced
 
 
 def test_large_arrays_are_noted_a_part_at_a_time(tmp_path: Path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hierdoc.stages import tables
+from hierdoc.stages.files import text_sha256
 
 Document = tuple[str, str, Sequence[str], str, bool]  # id, text, labels, split, near-duplicate of a training document
 _OF_DOCUMENT = ["doc_id", "text", "labels", "split", "text_sha256", "near_duplicate_of_train"]
@@ -19,8 +19,7 @@ _OF_DOCUMENT = ["doc_id", "text", "labels", "split", "text_sha256", "near_duplic
 def document_row(document: Document) -> tuple[str, str, list[str], str, str, bool]:
     """Return what the table of documents holds of a document before it is cut."""
     doc_id, text, labels, split, near_duplicate_of_train = document
-    digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
-    return doc_id, text, list(labels), split, digest, near_duplicate_of_train
+    return doc_id, text, list(labels), split, text_sha256(text), near_duplicate_of_train
 
 
 def count_kept(

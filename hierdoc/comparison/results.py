@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hierdoc.comparison.config import Arm, Dataset, Experiment
+from hierdoc.corpus.labels import label_matrix
 from hierdoc.errors import HierdocError
 from hierdoc.evaluation.multi_label import f1_of_documents, multi_label_scores
 from hierdoc.evaluation.scores import scores
@@ -113,12 +114,8 @@ def _matrices(predictions: pa.Table) -> tuple[list[str], np.ndarray, np.ndarray]
     """Return (the labels that occur, by name; which documents have and which get each of them, bool (B, C))."""
     columns = [predictions[name].to_pylist() for name in ("true_labels", "labels")]
     labels = sorted({label for column in columns for row in column for label in row})
-    places = {label: place for place, label in enumerate(labels)}
-    matrices = np.zeros((2, len(predictions), len(labels)), bool)
-    for matrix, column in zip(matrices, columns):
-        for row, names in enumerate(column):
-            matrix[row, [places[name] for name in names]] = True
-    return labels, *matrices
+    truth, given = (label_matrix(column, labels) for column in columns)
+    return labels, truth, given
 
 
 def _metrics_of_label_lists(predictions: pa.Table) -> dict[str, Any]:

@@ -27,7 +27,7 @@ DELIMITERS = {"csv": ",", "tsv": "\t"}
 def read_rows(source: Source, encoding: str, wanted: Wanted) -> Iterator[Row]:
     """Yield the rows of a table with their values of the `wanted` columns; a text file's one row ignores the names.
 
-    Null is an empty CSV or TSV field, JSON's null, a Parquet null, a DataFrame's missing value, or an empty text file.
+    Python's limit of the length of a CSV field is lifted for the whole process. Null is an empty CSV or TSV field, JSON's null, a Parquet null, a DataFrame's missing value, or an empty text file.
 
     Raises:
         HierdocError: a column is missing or stands twice; the bytes are not of the source's format or encoding. Names

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from hierdoc.corpus.rows import read_rows
 from hierdoc.corpus.sources import Source
 from hierdoc.corpus.splits import ALSO_DEV
 from hierdoc.errors import HierdocError
-from hierdoc.stages.files import atomic, sha256_of
+from hierdoc.stages.files import atomic, sha256_of, text_sha256
 
 COLUMNS = ("doc_id", "split", "sha256")
 
@@ -33,11 +32,6 @@ class SplitRow:
     place: str
     split: str
     sha256: str
-
-
-def text_sha256(text: str) -> str:
-    """Return the SHA-256 of a text's exact UTF-8 bytes, in hex."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def split_file_sha256(path: Path) -> str:

@@ -127,6 +127,11 @@ def _not_looked_at(evidence: Evidence) -> list[str]:
         )
     if evidence.documents is None:
         lines.append("a document model: there is none here")
+    elif evidence.run is not None and evidence.documents.name in evidence.run.with_words:
+        lines.append(
+            f"{evidence.documents.name} together with the words it is joined with: all of this is of the head alone; evaluate says how "
+            "right both are"
+        )
     if evidence.chunks is None:
         lines.append("the chunk model: without it nothing says what the vectors are worth")
     if evidence.made is None:

@@ -214,6 +214,7 @@ class Run:
         splits, label_ids, near_duplicate: of each document, object, int64 and bool.
         num_chunks, num_dropped, num_tokens, num_unknown: of each document, int64.
         tfidf_svm_accuracy: on test, where evaluate has measured it.
+        with_words: names of heads that are joined with words.
     """
 
     out_of_date: Sequence[tuple[str, str]]
@@ -227,6 +228,7 @@ class Run:
     num_tokens: np.ndarray
     num_unknown: np.ndarray
     tfidf_svm_accuracy: float | None
+    with_words: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Predictions, Run, Trai
 from hierdoc.errors import HierdocError
 from hierdoc.sequences.grouping import INPUTS, inputs_of
 from hierdoc.stages import files, tables
-from hierdoc.stages.finished import MANIFEST, STARTED, FinishedStage, is_finished, read_stage
+from hierdoc.stages.finished import MANIFEST, STARTED, FinishedStage, is_begun, is_finished, read_stage
 from hierdoc.tracing.files import is_trace, read_trace
 from hierdoc.tracing.hashing import hash_rows, sketch_rows
 
@@ -27,7 +27,7 @@ NEAR_DUPLICATE = "near_duplicate_of_train"
 
 def is_run(folder: Path) -> bool:
     """Return whether a folder holds a stage of a run, finished or not."""
-    return any(_is_begun(folder / name) for name in ("chunk", "finetune", "embed"))
+    return any(is_begun(folder / name) for name in ("chunk", "finetune", "embed"))
 
 
 def read_run(folder: Path) -> list[Evidence]:
@@ -36,7 +36,7 @@ def read_run(folder: Path) -> list[Evidence]:
     Raises:
         HierdocError: a finished stage is damaged or of another version; the chunk stage is not finished.
     """
-    names = [name for name in _stage_names(folder) if _is_begun(folder / name)]
+    names = [name for name in _stage_names(folder) if is_begun(folder / name)]
     finished = {name: read_stage(folder, name) for name in names if is_finished(folder, name)}
     if "chunk" not in finished:
         raise HierdocError(f"{folder / 'chunk'}: this stage is not finished, and the doctor needs its documents")
@@ -67,10 +67,6 @@ def _columns(chunk: FinishedStage) -> list[str]:
 
     held = pq.read_schema(chunk.files("documents-")[0]).names
     return DOCUMENT_COLUMNS + ([NEAR_DUPLICATE] if NEAR_DUPLICATE in held else [])
-
-
-def _is_begun(path: Path) -> bool:
-    return (path / MANIFEST).exists() or (path / STARTED).exists()
 
 
 def _stage_names(folder: Path) -> Iterator[str]:
@@ -105,6 +101,9 @@ def _run_facts(names: list[str], finished: dict[str, FinishedStage], documents: 
         label_ids=_document_labels(documents, finished["chunk"].details),
         near_duplicate=np.zeros(len(documents), bool) if near is None else near,
         tfidf_svm_accuracy=measured.get("tfidf_svm_accuracy"),
+        with_words=[
+            name for name, stage in finished.items() if name.startswith("heads/") and stage.parameters.get("words")
+        ],
         **numbers,
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from hierdoc.encoders import compat, operations
 from hierdoc.encoders.dropout import DropoutLayers
-from hierdoc.encoders.poolings import TOKENS, last_layers, pooling_of, vector_size
+from hierdoc.encoders.poolings import READS_ALL, last_layers, pooling_of, vector_size
 from hierdoc.encoders.weight_names import POOLER_WEIGHTS, weight_names
 from hierdoc.errors import HierdocError
 
@@ -157,7 +157,7 @@ class BertEncoder:
             for layer in layers[:-1]:
                 hidden = layer(hidden, mask=mask)
                 firsts.append(hidden[:, 0])
-            if self._pooling in ("mean", "max", TOKENS):
+            if self._pooling in READS_ALL:
                 return self._pooled(layers[-1](hidden, mask=mask) if layers else hidden, mask)
             firsts += [_cls_of_layer(layers[-1], hidden, mask)] if layers else []
         if self._pooling == "last4":

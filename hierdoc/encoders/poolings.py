@@ -9,6 +9,7 @@ from hierdoc.errors import HierdocError
 
 POOLINGS = ("cls", "mean", "max", "last4", "pooler")
 TOKENS = "tokens"  # no pooling: a vector for each token
+READS_ALL = ("mean", "max", TOKENS)  # these read every token of the last layer, the others [CLS] alone
 LAST = 4  # layers whose [CLS] are put side by side (Devlin et al. 2019, section 5.3)
 
 

@@ -9,7 +9,7 @@ import importlib.util
 
 from hierdoc.engines import onnxruntime, openvino, tensorflow
 from hierdoc.engines.graph_engine import load_graph_engine
-from hierdoc.engines.precision import resolve_precision
+from hierdoc.engines.precision import PRECISIONS, resolve_precision
 from hierdoc.errors import HierdocError
 
 RUNTIMES = {"openvino": openvino.compile_graph, "onnxruntime": onnxruntime.compile_graph}  # of ONNX graphs
@@ -32,6 +32,9 @@ def resolve_engine(engine: str, precision: str) -> tuple[str, str]:
         engine = "openvino" if is_installed("openvino") else "tensorflow"
     if not is_installed(engine):
         raise HierdocError(f"`engine` {engine} needs the package {engine}, which is not installed; use auto")
+    if precision not in (*PRECISIONS, "int8"):
+        known = ", ".join((*PRECISIONS, "int8"))
+        raise HierdocError(f"`precision` must be one of {known}, but is {precision!r} instead")
     if precision == "int8":
         if engine != "openvino":
             raise HierdocError(f"`precision` int8 is not to be had with `engine` {engine}; use openvino")

@@ -112,8 +112,8 @@ MEAN_PENALTIES = (0.001, 0.01, 0.1)  # of standardised vectors
 def tfidf_svm(train: Material, dev: Material, held_out: Material, num_classes: int) -> Answers:
     """Return what TF-IDF (1-2 grams, sublinear, min_df 2) and a linear SVM say; C by dev accuracy, the lower on ties.
 
-    Where no word stands in two training documents, every word counts; where there is no word at all (scikit-learn's
-    have two letters or more), everything gets the majority class. The SVM has no probabilities.
+    Where no word stands in two training documents, every word counts; where there is no word at all (see
+    `hierdoc.words.terms.fit_terms`), everything gets the majority class. The SVM has no probabilities.
     """
     from sklearn.svm import LinearSVC
 

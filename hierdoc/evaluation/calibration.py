@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 NUM_BINS = 15
+LEAST = float(np.exp(-16.0))  # a lower probability counts as this, or one that float32 calls 0 would cost without end
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,6 @@ def reliability(confidence: np.ndarray, correct: np.ndarray) -> Reliability:
 def log_loss(true_probability: np.ndarray) -> float:
     """Return the mean negative logarithm of the true class' probability, float (B,), in nats; at most 16 a document.
 
-    The bound keeps one document that was given no chance (float32 can say 0) from being infinite.
+    See `LEAST` for the bound.
     """
-    return float(-np.log(np.maximum(np.asarray(true_probability, np.float64), np.exp(-16.0))).mean())
+    return float(-np.log(np.maximum(np.asarray(true_probability, np.float64), LEAST)).mean())

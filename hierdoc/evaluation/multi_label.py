@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from hierdoc.evaluation.calibration import reliability
+from hierdoc.evaluation.calibration import LEAST, reliability
 from hierdoc.evaluation.metrics import by_chunks, f1_table
-
-LEAST = float(np.exp(-16.0))  # as in `hierdoc.evaluation.calibration.log_loss`
 
 
 def multi_label_scores(
@@ -28,7 +26,8 @@ def multi_label_scores(
     nothing to give and nothing is given; document_macro_f1 the mean over the labels that occur, as truth or as answer, where those that train never saw have 0. ranking_precision is
     the label ranking average precision and ranking_loss the share of wrongly ordered pairs (Tsoumakas et al. 2010, Mining
     Multi-label Data), of documents with a label that is not all labels; log_loss is the binary cross-entropy summed over labels, in nats, and
-    expected_calibration_error that of all decisions (15 bins of the probability that a label is right). A label that train never saw is missed.
+    expected_calibration_error that of all decisions (15 bins of the probability that a label is right). A label that train never saw is missed by the F1s and exact match; the metrics of
+    probabilities are about the labels that have one.
 
     Args:
         truth, given: bool (B, C), the labels that the documents have and get.

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hierdoc.encoders.poolings import READS_ALL, TOKENS, last_layers, pooling_of
 from hierdoc.graphs.writer import FLOAT, GraphWriter
 
 NEGATIVE_INFINITY = -10000.0  # as in Devlin et al. 2019's code and in bert-for-tf2
@@ -63,8 +64,8 @@ def bert_graph(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> b
     hidden = normalised(add("Add", words, place), "embeddings.LayerNorm")
     shown = add("Where", "mask", add.constant("nothing", 0.0), add.constant("far", NEGATIVE_INFINITY))
     shown = add("Unsqueeze", shown, add.whole_numbers(1, 2))  # (N, 1, 1, T)
-    num_layers, pooling = config["num_hidden_layers"], config.get("pooling", "cls")
-    reads_all = pooling in ("mean", "max", "tokens")
+    num_layers, pooling = config["num_hidden_layers"], pooling_of(config)
+    reads_all = pooling in READS_ALL
     firsts = []
     for number in range(num_layers):
         layer = f"encoder.layer.{number}"
@@ -81,7 +82,7 @@ def bert_graph(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> b
         attended = normalised(attended, f"{layer}.attention.output.LayerNorm")
         inner = activated(dense(attended, f"{layer}.intermediate.dense"))
         hidden = normalised(add("Add", projected(inner, f"{layer}.output"), attended), f"{layer}.output.LayerNorm")
-        if pooling == "last4" and number >= num_layers - 4:
+        if pooling == "last4" and number >= num_layers - last_layers(config):
             firsts.append(add("Slice", hidden, zero, one, one))
     real = add("Unsqueeze", "mask", add.whole_numbers(2)) if reads_all else ""
     if pooling == "mean":
@@ -92,7 +93,7 @@ def bert_graph(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> b
         add("Squeeze", add("MatMul", shares, tokens), one, name="vectors")
     elif pooling == "max":
         add("ReduceMax", add("Where", real, hidden, add.constant("lowest", -1e30)), one, keepdims=0, name="vectors")
-    elif pooling == "tokens":
+    elif pooling == TOKENS:
         add("Identity", hidden, name="vectors")
     elif pooling == "last4":
         add("Squeeze", add("Concat", *firsts, axis=2), one, name="vectors")
@@ -102,7 +103,7 @@ def bert_graph(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> b
         add("Squeeze", hidden, one, name="vectors")
     chunks_of_tokens = ["chunks", "tokens"]
     inputs = {"token_ids": (np.int32, chunks_of_tokens), "mask": (np.bool_, chunks_of_tokens)}
-    shape = [*(chunks_of_tokens if pooling == "tokens" else ["chunks"]), dim * max(1, len(firsts))]
+    shape = [*(chunks_of_tokens if pooling == TOKENS else ["chunks"]), dim * max(1, len(firsts))]
     return add.finish("bert", inputs, {"vectors": shape})
 
 

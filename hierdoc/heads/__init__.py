@@ -13,7 +13,7 @@ from hierdoc.heads.pooling import build_attention, build_max_pool, build_mean_po
 from hierdoc.heads.recurrent import build_bilstm, build_gru
 from hierdoc.heads.textcnn import build_textcnn
 from hierdoc.heads.transformer import build_transformer
-from hierdoc.stages.finished import MANIFEST, STARTED, is_finished
+from hierdoc.stages.finished import is_begun, is_finished
 
 HEADS = {
     "lstm": build_lstm,
@@ -68,9 +68,7 @@ def find_head(run: str | PathLike[str], head: str | None = None, argument: str =
     if head is not None:
         check_head(head, argument)
         return head
-    begun = [
-        name for name in sorted(HEADS) if any(Path(run, "heads", name, file).exists() for file in (MANIFEST, STARTED))
-    ]
+    begun = [name for name in sorted(HEADS) if is_begun(Path(run, "heads", name))]
     trained = [name for name in begun if is_finished(run, f"heads/{name}")] or begun
     if len(trained) > 1:
         raise HierdocError(f"{Path(run) / 'heads'}: has {', '.join(trained)}; say by `{argument}` which one")

@@ -55,7 +55,7 @@ def build_attention(dim: int, num_classes: int) -> Any:
     scores = tf.keras.layers.Dense(1, use_bias=False, name="context")(hidden)  # (B, S, 1)
 
     def weighted(real: Any, scores: Any, mask: Any) -> Any:
-        shares = tf.nn.softmax(tf.where(mask[:, :, None], scores, -1e30), axis=1)
+        shares = tf.nn.softmax(tf.where(mask[:, :, None], scores, FAR), axis=1)
         return tf.reduce_sum(shares * real, axis=1)
 
     return head_of("attention", vectors, mask, applied("weighted", weighted, real, scores, mask), num_classes)

@@ -100,8 +100,8 @@ def make_trained(
     """Return what `train` trains: each step is one of `optimizer` on the loss of a batch, or of several.
 
     Args:
-        forward: called with the batch's inputs and `dropout_seed` (see `hierdoc.encoders.dropout`), returns logits
-            (N, C). It must hold no random state of its own.
+        forward: called with the batch's inputs and `dropout_seed` (see `hierdoc.encoders.dropout`), and with a gradient penalty with
+            `shift`, which is added to the embeddings; returns logits (N, C). It must hold no random state of its own.
         variables: what is trained; all else stays as it is.
         optimizer: a tf-keras optimizer.
         seed: of dropout.

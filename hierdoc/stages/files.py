@@ -90,6 +90,11 @@ def check_unicode(path: str | os.PathLike[str]) -> None:
         raise HierdocError(f"{os.fspath(path)!r}: must be Unicode, but has other bytes in its name") from None
 
 
+def text_sha256(text: str) -> str:
+    """Return the SHA-256 of a text's exact UTF-8 bytes, in hex: what split files and the table of documents hold."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:

@@ -49,6 +49,11 @@ class FinishedStage:
         return [self.path / name for name in sorted(self.manifest["files"]) if name.startswith(prefix)]
 
 
+def is_begun(path: Path) -> bool:
+    """Return whether a directory is a stage's, finished or not."""
+    return (path / MANIFEST).exists() or (path / STARTED).exists()
+
+
 def is_finished(run: str | os.PathLike[str], name: str) -> bool:
     """Return whether the stage `name` of `run` has a manifest, of whatever parameters.
 

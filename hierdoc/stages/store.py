@@ -29,6 +29,7 @@ from hierdoc.stages.finished import (
     check_run,
     command_for,
     fingerprint_of,
+    is_begun,
     read_stage,
 )
 
@@ -157,7 +158,7 @@ def discard(run: str | os.PathLike[str], name: str) -> bool:
         HierdocFailure: another process is writing it.
     """
     path = Path(run) / name
-    is_there = (path / MANIFEST).exists() or (path / STARTED).exists()
+    is_there = is_begun(path)
     if is_there:
         with lock(path):
             _remove(path)
@@ -189,7 +190,7 @@ def _check_ours(path: Path) -> bool:
     """Check that a stage may be written into a directory, which is not there, empty, or a stage's; return whether it is that."""
     if path.exists() and not path.is_dir():
         raise HierdocError(f"{path}: must be a directory for the stage, but is a file instead")
-    ours = (path / MANIFEST).exists() or (path / STARTED).exists()
+    ours = is_begun(path)
     if path.exists() and not ours and any(entry.suffix != PARTIAL for entry in path.iterdir()):
         raise HierdocError(f"{path}: holds files that are not of a stage; move them or choose another run directory")
     return ours

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,12 +93,6 @@ def write_trace(folder: Path, trace: Trace) -> None:
 def is_trace(folder: Path) -> bool:
     """Return whether `folder` holds a trace."""
     return (folder / FACTS).exists()
-
-
-def trace_files(folder: Path) -> Sequence[Path]:
-    """Return the files of the trace in `folder`, those that there are."""
-    paths = [folder / FACTS, *(_table_path(folder, name) for name in SCHEMAS)]
-    return [path for path in paths if path.exists()]
 
 
 def read_trace(folder: Path) -> Trace:

@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from hierdoc.errors import HierdocError
+from hierdoc.stages.files import read_object
 from hierdoc.tracing import batches, predictions, probing, weights
-from hierdoc.tracing.files import KINDS
+from hierdoc.tracing.files import FACTS, KINDS, is_trace
 from hierdoc.tracing.record import Record, dev_table_of
 from hierdoc.tracing.served import Served
 
@@ -48,8 +49,10 @@ class Notes:
         """Note nothing yet.
 
         Raises:
-            HierdocError: `kind` is neither "chunks" nor "documents"; `dev` can't be called.
+            HierdocError: `kind` is neither "chunks" nor "documents"; `dev` can't be called; there are no classes, or as many labels are not
+                given; `folder` is a file, or holds a file of the name of a trace's that is none.
         """
+        _check_facts(Path(folder), num_classes, labels)
         if kind not in KINDS:
             raise HierdocError(f"`kind` must be one of {', '.join(KINDS)}, but is {kind!r} instead")
         if dev is not None and not callable(dev):
@@ -273,3 +276,15 @@ def _save_what_is_not() -> None:
     for notes in list(_all_notes):
         if notes._has_unsaved:
             notes._save(finished=False)
+
+
+def _check_facts(folder: Path, num_classes: int, labels: Sequence[str] | None) -> None:
+    """Check before the training what would only fail behind it."""
+    if isinstance(num_classes, bool) or not isinstance(num_classes, (int, np.integer)) or num_classes < 1:
+        raise HierdocError(f"`num_classes` must be a whole number of at least 1, but is {num_classes!r} instead")
+    if labels is not None and len(labels) != num_classes:
+        raise HierdocError(f"`labels` must be {num_classes}, as `num_classes` says, but are {len(labels)} instead")
+    if folder.exists() and not folder.is_dir():
+        raise HierdocError(f"{folder}: a trace is a folder, and this is a file")
+    if is_trace(folder) and "format" not in read_object(folder / FACTS):
+        raise HierdocError(f"{folder / FACTS}: is not of a trace, and would be replaced")

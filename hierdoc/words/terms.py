@@ -34,7 +34,7 @@ def make_vectorizer(min_df: int = 1, vocabulary: dict[str, int] | None = None, t
 def fit_terms(texts: Sequence[str]) -> tuple[Any, Any] | None:
     """Return (the fitted vectorizer, the texts' features, sparse (B, V)); None where there is no word at all.
 
-    Terms of at least two texts count; where no term is in two, all do. scikit-learn's words have two letters or more.
+    Terms of at least two texts count; where no term is in two, all do. Words are scikit-learn's, of two letters or more, and single Chinese and Japanese characters.
     """
     for min_df in (2, 1):
         vectorizer = make_vectorizer(min_df)

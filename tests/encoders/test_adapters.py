@@ -27,7 +27,7 @@ def test_the_vectors_are_those_of_a_numpy_loop(activation: str, pooling: str, en
     arrays = random_arrays(config, 0)
     wanted = np.stack([pooled_vector(config, arrays, row.tolist()) for row in ROWS])
     found = encode_chunks(ENGINES[engine](config, arrays, "float32", 31), ROWS)
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-5)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
     plain = {**FULL, "pooling": pooling, "hidden_act": activation}
     without = np.stack([pooled_vector(plain, arrays, row.tolist()) for row in ROWS])
     assert np.abs(without - wanted).max() > 0.1  # or the adapters could be left out

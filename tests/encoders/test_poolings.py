@@ -59,7 +59,7 @@ def test_a_chunks_vector_is_that_of_a_numpy_loop_alone_and_in_company(pooling: s
     wanted = np.stack([pooled_vector(config, arrays, row.tolist()) for row in ROWS])
     assert wanted.shape[1] == vector_size(config) == loaded.dim
     found = encode_chunks(loaded, ROWS)
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-5)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
     for at, row in enumerate(ROWS):
         np.testing.assert_array_equal(encode_chunks(loaded, [row])[0], found[at])
     crowd = encode_chunks(loaded, [np.int32([2, *[5 + at % 13] * (1 + at % 20), 3]) for at in range(70)] + ROWS)
@@ -80,7 +80,7 @@ def test_tokens_vectors_are_those_of_a_numpy_loop(engine: str):
     config, arrays = encoder_of("tokens")
     found = encode_tokens(ENGINES[engine](config, arrays, "float32", 31), ROWS)
     for row, vectors in zip(ROWS, found, strict=True):
-        np.testing.assert_allclose(vectors, pooled_vector(config, arrays, row.tolist()), rtol=0, atol=2e-5)
+        np.testing.assert_allclose(vectors, pooled_vector(config, arrays, row.tolist()), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("pooling", [*POOLINGS, "tokens"])
@@ -121,7 +121,7 @@ def test_a_run_keeps_its_pooling_from_training_to_prediction_and_export(pooling:
     for row in pq.read_table(run / "embed/vectors-00000.parquet").to_pylist()[:5]:
         token_ids = chunks[row["doc_id"], row["chunk_index"]]["token_ids"]
         wanted = pooled_vector({**config, "pooling": pooling}, arrays, token_ids)
-        np.testing.assert_allclose(row["vector"], wanted, rtol=0, atol=2e-5)
+        np.testing.assert_allclose(row["vector"], wanted, rtol=0, atol=1e-5)
     train_lstm_head(run, epochs=1)
     evaluated = evaluate_head(run)
     table = pq.read_table(evaluated.path / "predictions.parquet").to_pylist()
@@ -183,7 +183,7 @@ def test_embed_writes_every_tokens_vector(tiny_run: Path, tmp_path: Path, capsys
             )
             assert row["token"] == vocab[token]
             if at < 60:
-                np.testing.assert_allclose(row["vector"], wanted[place + 1], rtol=0, atol=2e-5)
+                np.testing.assert_allclose(row["vector"], wanted[place + 1], rtol=0, atol=1e-5)
             at += 1
     whole = (stage.path / "tokens-00000.parquet").read_bytes()
     for damaged in (whole[: len(whole) // 2], b""):  # an interrupted run that is gone on with looks into what is there

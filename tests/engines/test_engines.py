@@ -110,6 +110,25 @@ def test_an_engine_in_bfloat16_stays_as_near_to_hugging_faces_vectors_as_law_5_s
     assert apart(alone, found) <= 1e-2  # law 1; measured: 9.4e-3, for the row [CLS][SEP], each being rounded by itself
 
 
+@pytest.mark.weights
+@pytest.mark.parametrize("engine", IN_BFLOAT16)
+@pytest.mark.parametrize("pooling", ["mean", "max", "last4"])
+def test_other_poolings_in_bfloat16_are_as_near_to_float32_as_law_5_says(
+    pooling: str,
+    engine: str,
+    minilm: tuple[dict[str, Any], dict[str, np.ndarray]],
+    reference: tuple[list[np.ndarray], np.ndarray],
+):
+    rows = [row for row in reference[0] if len(row) > 2]
+    config, arrays = {**minilm[0], "pooling": pooling}, minilm[1]
+    wanted, found = (
+        ENGINES[engine](config, arrays, precision, 200).encode(*pad_tokens(rows, len(rows), 200))
+        for precision in ("float32", "bfloat16")
+    )
+    assert cosines(found, wanted).mean() >= 0.9999 and cosines(found, wanted).min() >= 0.999
+    assert apart(found, wanted) > 1e-3
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_engine_in_float32_gives_the_vectors_of_a_numpy_loop(engine: str, tiny_engines: dict[tuple[str, str], Any]):
     wanted = np.stack([cls_vector(FULL, random_arrays(FULL, 0), row) for row in ROWS])

@@ -22,6 +22,7 @@ from reference.numpy_bert import random_arrays
 from hierdoc import HierdocError, embed_chunks, evaluate_head, predict_documents, train_lstm_head
 from hierdoc.chunking.chunks import chunk_document
 from hierdoc.chunking.tokenizers import WordPieceTokenizer
+from hierdoc.encoders.poolings import vector_size
 from hierdoc.encoders.pretrained import find_encoder
 from hierdoc.engines import ENGINES, int8, resolve_engine
 from hierdoc.engines.encoding import Engine, encode_chunks
@@ -65,17 +66,20 @@ def test_dense_products_of_all_layers_but_the_last_are_of_8_bits(middle: tuple[E
 
 
 @pytest.mark.weights
+@pytest.mark.parametrize(
+    "pooling", ["cls", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mean", "max", "last4"))]
+)
 def test_int8_of_the_default_encoder_is_as_near_to_float32_as_law_5_says(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pooling: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     source = find_encoder("minilm")
-    config, arrays = {"name": "bert", **source.config}, source.load_weights()
+    config, arrays = {"name": "bert", **source.config, "pooling": pooling}, source.load_weights()
     tokenizer = WordPieceTokenizer(source.vocab_path, source.lower_case)
     texts = [inspect.getdoc(getattr(np, name)) or "" for name in sorted(np.__all__)]  # English that is on every machine
     rows = [chunk.token_ids for text in texts for chunk in chunk_document(text, tokenizer, 128).chunks if text]
     assert len(rows) > 1000
     int8.quantize(config, arrays, rows[::16], tmp_path)
-    found = encode_chunks(int8.load_int8_engine(tmp_path, 384, 128), rows[5::16])
+    found = encode_chunks(int8.load_int8_engine(tmp_path, vector_size(config), 128), rows[5::16])
     near = cosines(found, encode_chunks(ENGINES["openvino"](config, arrays, "float32", 128), rows[5::16]))
     assert near.mean() >= 0.995 and near.min() >= 0.98
     assert near.min() < 1 - 1e-4  # or else it is float32

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -328,3 +329,44 @@ def test_the_experiments_arm_answers_by_a_head_on_the_joint_encoder(two_stages: 
     assert said.training_seconds == pytest.approx(sum(seconds))
     again = module.answer(run, "dev", 0, head="mean_pool", epochs=1, learning_rate=5e-3)
     assert len(again.label_ids) == 7 and again.training_seconds == said.training_seconds
+
+
+def test_no_more_than_one_blocks_inputs_are_made_at_a_time(two_stages: Path, tmp_path: Path, monkeypatch):
+    alive, most = [], []
+    real = joint._inputs
+
+    def noting(*given: Any) -> Any:
+        made = real(*given)
+        alive.append(weakref.ref(made[0]))
+        most.append(sum(ref() is not None for ref in alive))
+        return made
+
+    monkeypatch.setattr(joint, "_inputs", noting)
+    finetune_encoder(tmp_path / "joint", joint=two_stages, trainable_layers=1, chunks_at_once=2, **JOINT)
+    assert len(most) > 20 and max(most) <= 2  # the last one's, while the next is made
+
+
+def test_a_joint_training_that_only_does_harm_is_warned_of(two_stages: Path, tmp_path: Path, capsys, monkeypatch):
+    real, calls = joint._read_dev, []
+
+    def worse_later(*given: Any) -> dict[str, float]:
+        calls.append(1)
+        return {**real(*given), "dev_accuracy": 0.9 if len(calls) == 1 else 0.4}
+
+    monkeypatch.setattr(joint, "_read_dev", worse_later)
+    stage = finetune_encoder(tmp_path / "joint", joint=two_stages, **JOINT)
+    assert "warning: joint: dev_accuracy was 0.9000 before it and is 0.4000" in capsys.readouterr().err
+    assert finetune.describe(stage).endswith(f"epoch {stage.details['best_epoch']} of 2, dev accuracy 0.4000")
+
+
+def test_another_pooling_than_the_run_has_is_refused_by_name(two_stages: Path, tmp_path: Path, capsys):
+    assert finetune.main([str(tmp_path / "new"), "--joint", str(two_stages), "--pooling", "mean"]) == 2
+    assert f"`pooling` must be cls, as in {two_stages}, but is mean instead" in capsys.readouterr().err
+    other = tmp_path / "other"
+    shutil.copytree(two_stages, other)
+    finetune_encoder(other, epochs=1, precision="float32", pooling="mean", overwrite=True)
+    embed_chunks(other, precision="float32", overwrite=True)
+    train_sequence_head(other, "mean_pool", epochs=1, overwrite=True)
+    assert finetune.main([str(tmp_path / "new"), "--joint", str(other), "--pooling", "cls"]) == 2
+    assert f"`pooling` must be mean, as in {other}, but is cls instead" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()

@@ -25,7 +25,7 @@ from hierdoc.learning.loop import LabelledBatch, Trained, make_trained, train
 from hierdoc.learning.traces import HeldOut, TrainingTrace, spread
 from hierdoc.sequences.reading import read_chunks, read_split
 from hierdoc.stages.finished import MANIFEST, fingerprint_of, read_stage
-from hierdoc.tracing.files import FACTS, read_trace, trace_files
+from hierdoc.tracing.files import FACTS, read_trace
 from hierdoc.tracing.hashing import hash_rows
 
 DOC_IDS = list("abcdef")
@@ -33,6 +33,12 @@ VECTORS = np.random.default_rng(0).standard_normal((6, 3, 2)).astype(np.float32)
 LENGTHS = np.array([1, 3, 2, 3, 1, 2])
 LABELS = np.int32([0, 1, 1, 0, 1, 0])
 KERNEL = np.float32([[0.1, -0.2], [0.3, 0.4]])
+
+
+def trace_files(folder: Path) -> list[Path]:
+    """Return the files of the trace in `folder`."""
+    assert (folder / FACTS).exists()
+    return sorted(path for path in folder.iterdir() if path.name == FACTS or path.name.startswith("trace-"))
 
 
 def batch_of(members: list[int], num_fillers: int = 0) -> LabelledBatch:

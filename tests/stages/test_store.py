@@ -239,7 +239,10 @@ def test_a_stage_made_from_another_parent_is_refused(tmp_path: Path):
     new = make(tmp_path, content=b"other", overwrite=True)
     assert new.fingerprint != old.fingerprint
     message = refusal(begin, tmp_path, "embed", PARAMETERS, {"chunk": new})
-    assert message == f"{tmp_path / 'embed'}: was made from another chunk; python -m hierdoc.embed {tmp_path} --overwrite, with its other arguments, makes it again"
+    assert (
+        message
+        == f"{tmp_path / 'embed'}: was made from another chunk; python -m hierdoc.embed {tmp_path} --overwrite, with its other arguments, makes it again"
+    )
     assert isinstance(begin(tmp_path, "embed", PARAMETERS, {"chunk": new}, overwrite=True), OpenStage)
 
 
