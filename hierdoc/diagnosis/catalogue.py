@@ -294,8 +294,9 @@ CATALOGUE: dict[str, Entry] = {
         "Look at the part that is named; the reasons say why it must be there.",
     ),
     "at-chance": Entry(
-        "held-out accuracy against guessing: uniform, and training's most frequent class",
-        f"guessing gives as much with p > {at.AT_CHANCE:g}",
+        "held-out accuracy against guessing: uniform, and training's most frequent class; of any number of labels the micro-F1 that evaluate has "
+        "measured, against the most frequent labels for every document",
+        f"guessing gives as much with p > {at.AT_CHANCE:g}; a micro-F1 less than {percent(at.LABELS_AT_CHANCE)} of the way from guessing to 1",
         "See the causes; without any, the classes may be too hard for these texts, or the documents too few.",
     ),
     "below-chunks": Entry(

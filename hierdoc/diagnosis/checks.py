@@ -97,7 +97,7 @@ TAKES_LEARNING_AWAY = {
 OF_ONE_CLASS = {  # ask for a softmax, its loss or one class for each example, where there may be any number of labels
     "no-probabilities", "softmax-twice", "loss-of-another-kind", "loss-did-not-fall", "learning-rate-too-large",
     "learning-rate-too-small", "majority-answered", "constant-answers", "unexplained", "answers-astray", "accuracy-misread",
-    "only-memorised", "at-chance", "below-chunks",
+    "only-memorised", "below-chunks",
 }  # fmt: skip
 FLATTERS = {"leak", "near-duplicates"}  # make an accuracy better than it is, and explain no chance
 _IDENTITIES = {

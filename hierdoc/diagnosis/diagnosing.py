@@ -67,7 +67,7 @@ def _join(one: Finding | None, other: Finding) -> Finding:
 
 
 def _accuracies(evidence: Evidence) -> list[dict[str, Any]]:
-    rows = []
+    rows = list(evidence.label_f1s)
     if evidence.documents is not None:
         rows += _rows(evidence, evidence.documents)
     chunk = chunk_rate(evidence)
@@ -122,9 +122,7 @@ def _not_looked_at(evidence: Evidence) -> list[str]:
         else []
     )
     if evidence.multi_label:
-        lines.append(
-            "what is asked of one class for each document (labels, loss, accuracy): these have any number of labels"
-        )
+        lines.append("what is asked of one class for each document (labels, loss): these have any number of labels")
     if evidence.documents is None:
         lines.append("a document model: there is none here")
     elif evidence.run is not None and evidence.documents.name in evidence.run.with_words:

@@ -215,6 +215,8 @@ class Run:
         num_chunks, num_dropped, num_tokens, num_unknown: of each document, int64.
         tfidf_svm_accuracy: on test, where evaluate has measured it.
         with_words: names of heads that are joined with words.
+        label_f1s: of documents with any number of labels, what evaluate has measured: a dict for each head and split, of `model`, `data`,
+            `micro_f1`, `guessing` (the most frequent labels for every document) and `words` (TF-IDF + linear SVM).
     """
 
     out_of_date: Sequence[tuple[str, str]]
@@ -229,6 +231,7 @@ class Run:
     num_unknown: np.ndarray
     tfidf_svm_accuracy: float | None
     with_words: Sequence[str] = ()
+    label_f1s: Sequence[dict[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -245,6 +248,13 @@ class Evidence:
     def trainings(self) -> list[Training]:
         """The trainings that there are, the chunk model's first."""
         return [training for training in (self.chunks, self.documents) if training is not None]
+
+    @property
+    def label_f1s(self) -> list[dict[str, Any]]:
+        """What evaluate has measured of the document model on any number of labels; see `Run.label_f1s`."""
+        if self.run is None or self.documents is None:
+            return []
+        return [row for row in self.run.label_f1s if row["model"] == self.documents.name]
 
     @property
     def multi_label(self) -> bool:

@@ -24,6 +24,7 @@ from hierdoc.diagnosis.thresholds import (
     FEWEST_OTHERS,
     FEWEST_STEPS,
     IMBALANCE,
+    LABELS_AT_CHANCE,
     LOSS_APART,
     OVER_REPEAT,
     PROBED,
@@ -211,6 +212,12 @@ def at_chance(evidence: Evidence) -> Finding | None:
         if rate is not None and is_at_chance(evidence, training):
             rates = ", ".join(f"{name} {percent(value)}" for name, value in guessing_rates(evidence, training).items())
             lines.append(f"{training.name}: {percent(rate.accuracy)} on held-out data; guessing: {rates}")
+    for row in evidence.label_f1s:
+        if row["micro_f1"] < row["guessing"] + LABELS_AT_CHANCE * (1 - row["guessing"]):
+            lines.append(
+                f"{row['model']}: micro-F1 {row['micro_f1']:.3f} on {row['data']}; {row['guessing']:.3f} by the most frequent labels for "
+                f"every document, {row['words']:.3f} by TF-IDF + linear SVM"
+            )
     svm = evidence.run.tfidf_svm_accuracy if evidence.run is not None else None
     if lines and svm is not None:
         lines.append(f"TF-IDF + linear SVM on test: {percent(svm)}")

@@ -101,11 +101,30 @@ def _run_facts(names: list[str], finished: dict[str, FinishedStage], documents: 
         label_ids=_document_labels(documents, finished["chunk"].details),
         near_duplicate=np.zeros(len(documents), bool) if near is None else near,
         tfidf_svm_accuracy=measured.get("tfidf_svm_accuracy"),
+        label_f1s=_label_f1s(finished) if finished["chunk"].details.get("multi_label") else (),
         with_words=[
             name for name, stage in finished.items() if name.startswith("heads/") and stage.parameters.get("words")
         ],
         **numbers,
     )
+
+
+def _label_f1s(finished: dict[str, FinishedStage]) -> list[dict[str, Any]]:
+    """Return how right heads are on any number of labels, as evaluate has measured it on the stages of today."""
+    rows = []
+    for name, stage in finished.items():
+        if name.startswith("evaluate/") and stage.parameters.get("head") and _is_of_today(stage, finished):
+            measured = stage.details
+            rows.append(
+                {
+                    "model": f"heads/{stage.parameters['head']}",
+                    "data": stage.parameters["split"],
+                    "micro_f1": measured["document_micro_f1"],
+                    "guessing": measured["majority_micro_f1"],
+                    "words": measured["tfidf_svm_micro_f1"],
+                }
+            )
+    return rows
 
 
 def _document_labels(documents: pa.Table, details: dict[str, Any]) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 SIGNIFICANT = 1e-4  # of each test: some twenty tests on each of some hundred healthy runs give less than one false word
 AT_CHANCE = 0.01  # an accuracy whose chance of coming from guessing is above this is not told apart from guessing
+LABELS_AT_CHANCE = 0.2  # of the way from guessing to 1; a symptom and no cause, as hard labels come no further either
 SURE_Z = 5.0  # standard deviations: far beyond 1e-4, because the spread is estimated from a few hundred permutations
 NUM_PERMUTATIONS = 200  # for that spread: it is then known to 5 %
 

@@ -33,6 +33,14 @@ def diagnosis_text(diagnosis: dict[str, Any]) -> str:
 def _accuracies(rows: Sequence[dict[str, Any]]) -> str:
     if not rows:
         return "No accuracy: there are no held-out predictions of one class a document."
+    if of_labels := [row for row in rows if "micro_f1" in row]:
+        header = ["micro-F1 on held-out data", "micro-F1", "of guessing", "of words"]
+        cells = [
+            [_cut(f"{row['model']}, {row['data']}"), row["micro_f1"], row["guessing"], row["words"]]
+            for row in of_labels
+        ]
+        others = [row for row in rows if row not in of_labels]
+        return "\n\n".join([text_table(header, cells), *([_accuracies(others)] if others else [])])
     header = ["accuracy on held-out data", "accuracy", "95 % from", "to", "documents"]
     table, verdicts = [], []
     for row in rows:
