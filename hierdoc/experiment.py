@@ -59,7 +59,8 @@ def run_experiment(
 
     For each dataset, every missing arm is trained and read on dev; which arm dev prefers is written to
     results/selection.json; and only then test is read, once for each. What is finished, results and stages, is not made
-    again. Words-only baselines have no seed and run with the first one.
+    again. Words-only baselines have no seed and run with the first one. Stages run in processes of their own, so that a script
+    that calls this does so under `if __name__ == "__main__":`.
 
     Args:
         folder: holds config.yaml (see `hierdoc.comparison.config`).

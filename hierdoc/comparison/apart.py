@@ -30,7 +30,9 @@ def call(function: Callable[..., Any], **arguments: Any) -> None:
             pool.submit(_call, os.getpid(), cores, function, arguments).result()
         except concurrent.futures.process.BrokenProcessPool:
             of_what = f"{function.__name__} of {arguments['run']}" if "run" in arguments else function.__name__
-            raise HierdocFailure(f"{of_what}: its process was killed; perhaps the memory was full") from None
+            raise HierdocFailure(
+                f'{of_what}: its process was killed; perhaps the memory was full, or a script calls this without `if __name__ == "__main__":`'
+            ) from None
 
 
 def run_side_by_side(tasks: Sequence[Iterable[object]], at_once: int) -> None:

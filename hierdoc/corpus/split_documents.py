@@ -64,7 +64,8 @@ def split_documents(documents: Documents, source: Sequence[float] | Path | None,
             say(f"{sum(map(len, several))} near-duplicates in {len(several)} groups: each group stays in one split")
         split_of, dev_from_train = splits.make_split(dealt_by, source, seed, groups), False
     else:
-        split_of, dev_from_train = splits.take_given_split(given, dealt_by, seed, groups)
+        where = source if isinstance(source, Path) else "the split column"
+        split_of, dev_from_train = splits.take_given_split(given, dealt_by, seed, groups, where=str(where))
     if conflicting:
         first = ", ".join(
             f"{shown(documents.doc_ids[at])} is {shown(documents.labels[at])}" for at in conflicting[0][:3]

@@ -132,12 +132,16 @@ def _deal(
 
 
 def take_given_split(
-    given: Sequence[str], labels: Sequence[str], seed: int, groups: Sequence[int] | None = None
+    given: Sequence[str],
+    labels: Sequence[str],
+    seed: int,
+    groups: Sequence[int] | None = None,
+    where: str = "the given split",
 ) -> tuple[list[str], bool]:
     """Return (the split of each document, whether dev was taken from train).
 
     `given` holds train, dev (or validation, valid, val), test or excluded. Without any dev, 10 % of train becomes dev,
-    stratified, by `seed`, and documents of one of `groups` stay together.
+    stratified, by `seed`, and documents of one of `groups` stay together. `where` is what holds it, for messages.
 
     Raises:
         HierdocError: another value; no document for train.
@@ -149,7 +153,7 @@ def take_given_split(
                 f"row {row} of the data: a split must be one of {', '.join(SPLITS)}, but is {value!r} instead"
             )
     if "train" not in split:
-        raise HierdocError("the given split has no document for train")
+        raise HierdocError(f"{where}: has no document for train")
     if "dev" in split:
         return split, False
     train = [index for index, value in enumerate(split) if value == "train"]

@@ -188,7 +188,7 @@ def test_another_word_for_a_split_is_refused(value: str):
 def test_a_given_split_without_train_is_refused(given: list[str]):
     with pytest.raises(HierdocError) as error:
         take_given_split(given, ["a"] * len(given), seed=0)
-    assert str(error.value) == "the given split has no document for train"
+    assert str(error.value) == "the given split: has no document for train"
 
 
 def test_every_document_is_in_the_test_of_one_fold_and_dev_is_a_tenth_of_the_rest():
