@@ -13,6 +13,7 @@ import pytest
 
 from hierdoc import write_report
 from hierdoc.experiment import read_experiment
+from tests.conftest import CONFIG, VOCAB
 
 ROOT = Path(__file__).parent.parent
 RESULTS = sorted(ROOT.glob("experiments/00*/results/*.json"))
@@ -180,7 +181,12 @@ def test_results_of_arms_are_of_committed_code_and_hold_no_path_of_a_machine():
 
 
 @pytest.mark.parametrize("folder", CONFIGURED, ids=lambda folder: folder.name)
-def test_an_experiment_can_still_be_run(folder: Path):
+def test_an_experiment_can_still_be_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    made = tmp_path / "build/encoders/chinese"  # as experiments/044-chinese/encoder.py makes it
+    made.mkdir(parents=True)
+    (made / "config.json").write_text(json.dumps({**CONFIG, "max_position_embeddings": 512}))
+    (made / "vocab.txt").write_text("\n".join(VOCAB) + "\n")
     assert read_experiment(folder).arms
 
 
