@@ -89,9 +89,6 @@ def chunk_documents(
     source_of_split = parse_split(split, split_column)
     source, separator = check_arguments(encoder, chunk_size, overlap, max_chunks, multi_label, label_separator)
     sources = find_sources(data, labels_file, format, encoding)
-    check_column_arguments(
-        sources, text_column=text_column, label_column=label_column, id_column=id_column, split_column=split_column
-    )
     if sources.hold(Path(run) / "chunk"):
         raise HierdocError(f"{run}: the run directory must not be inside the folder that is read")
     if sources.lie_in(Path(run) / "chunk"):
@@ -116,6 +113,9 @@ def chunk_documents(
     }
     # What is wrong with the data is told before anything is removed.
     if not is_finished(run, "chunk") or overwrite:
+        check_column_arguments(
+            sources, text_column=text_column, label_column=label_column, id_column=id_column, split_column=split_column
+        )
         documents = read_documents(sources, columns, separator)
         sources.check_unchanged(read)
         decided, found = _split_and_check(documents, source_of_split, seed, str(sources))
@@ -160,7 +160,7 @@ def _split_parameter(source: Any, split: str | PathLike[str] | None, split_colum
     """Return what the manifest says of the split: a file by its content, whatever its path."""
     if isinstance(source, Path):
         return f"file {split_file_sha256(source)}"
-    return f"column {split_column}" if source is None else "/".join(map(str, source))
+    return f"column {split_column}" if source is None else split or FRACTIONS
 
 
 def _split_and_check(documents: Documents, source: Any, seed: int, data: str) -> tuple[DecidedSplit, dict[str, Any]]:

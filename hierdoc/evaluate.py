@@ -162,6 +162,9 @@ def evaluate_own(
     return _write(stage, about, answers, texts, parents["chunk"].details["labels"], timings=timings)
 
 
+ROUNDING = 1e-3  # what own code's probabilities may be off by
+
+
 def _check_answers(code: str | PathLike[str], answers: Any, texts: Any, num_classes: int, split: str) -> None:
     """Check the answers of own code: their number, shape and kind."""
     from hierdoc.evaluation import baselines
@@ -183,8 +186,8 @@ def _check_answers(code: str | PathLike[str], answers: Any, texts: Any, num_clas
             f"{code}: its probs must have shape {(len(given), num_classes)}, but have {probs.shape} instead"
         )
     known = probs[~np.isnan(probs).all(axis=1)]
-    if not ((known >= 0) & (known <= 1)).all() or (
-        kind == "integers" and not np.allclose(known.sum(axis=1), 1, atol=1e-3)
+    if not ((known >= -ROUNDING) & (known <= 1 + ROUNDING)).all() or (
+        kind == "integers" and not np.allclose(known.sum(axis=1), 1, atol=ROUNDING)
     ):
         raise HierdocError(f"{code}: its probs must be from 0 to 1, in each row 1 together, or NaN where it has none")
 

@@ -18,7 +18,7 @@ from typing import Any
 from hierdoc import chunk, cli, embed, evaluate, finetune, train_head
 from hierdoc.comparison import apart
 from hierdoc.comparison.config import Arm, Dataset, Experiment, read_config
-from hierdoc.comparison.runnable import check_config
+from hierdoc.comparison.runnable import check_config, check_values
 from hierdoc.comparison.runs import answerer, arm_directory, chunk_directory, encoder_directory, share_stages
 from hierdoc.corpus.split_files import read_split_file
 from hierdoc.errors import HierdocError
@@ -46,6 +46,12 @@ _STAGES = {
     "finetune": finetune.finetune_encoder,
     "embed": embed.embed_chunks,
     "head": train_head.train_sequence_head,
+}
+CHECKS = {  # of the same stages: what can be told of their arguments before there are data
+    "chunk": chunk.check_arguments,
+    "finetune": finetune.check_arguments,
+    "embed": embed.check_arguments,
+    "head": train_head.check_arguments,
 }
 
 
@@ -75,8 +81,11 @@ def run_experiment(
     if jobs < 1:
         raise HierdocError(f"`jobs` must be at least 1, but is {jobs} instead")
     experiment = read_experiment(folder)
-    for dataset in experiment.datasets:
-        _Work(experiment, dataset, Path(data), Path(runs)).finish(jobs)
+    works = [_Work(experiment, dataset, Path(data), Path(runs)) for dataset in experiment.datasets]
+    for work in works:
+        work.check()
+    for work in works:
+        work.finish(jobs)
     return Path(folder) / "results"
 
 
@@ -92,13 +101,7 @@ def read_experiment(folder: str | PathLike[str]) -> Experiment:
         name: {key: parameter.annotation for key, parameter in signature.parameters.items() if key not in _OURS}
         for name, signature in signatures.items()
     }
-    checks = {
-        "chunk": chunk.check_arguments,
-        "finetune": finetune.check_arguments,
-        "embed": embed.check_arguments,
-        "head": train_head.check_arguments,
-    }
-    check_config(experiment, {*HEADS}, {*RULES, *BASELINES}, settable, checks)
+    check_config(experiment, {*HEADS}, {*RULES, *BASELINES}, settable)
     return experiment
 
 
@@ -111,22 +114,32 @@ class _Work:
         self.chunked: set[Path] = set()
         self.command = shlex.join(["python", "-m", "hierdoc.experiment", str(experiment.folder), "--data", "DATA"])
 
-    def finish(self, jobs: int) -> None:
-        from hierdoc.comparison.results import check_configured, result_path
+        from hierdoc.comparison.results import result_path
+
+        self.wanted = [(arm, seed) for arm in experiment.arms for seed in arm.seeds(dataset)]
+        self.paths = {
+            (arm.name, seed): result_path(experiment.folder, dataset.name, arm.name, seed) for arm, seed in self.wanted
+        }
+
+    def check(self) -> None:
+        """Check all that can be told before work begins: of the results that are there, and of what is to be trained."""
+        from hierdoc.comparison.results import check_configured
 
         self._check_folds()
         for arm in filter(_is_head, self.experiment.arms):
             check_answers(arm.answers, arm.arguments(self.dataset, "chunk").get("multi_label", False))
-        wanted = [(arm, seed) for arm in self.experiment.arms for seed in arm.seeds(self.dataset)]
-        paths = {
-            (arm.name, seed): result_path(self.experiment.folder, self.dataset.name, arm.name, seed)
-            for arm, seed in wanted
-        }
-        for arm, seed in wanted:
-            if paths[arm.name, seed].exists():
-                facts = files.read_object(paths[arm.name, seed])
-                check_configured(paths[arm.name, seed], facts, self.experiment, self.dataset, arm)
-        missing = [(arm, seed) for arm, seed in wanted if not paths[arm.name, seed].exists()]
+        for arm, seed in self.wanted:
+            path = self.paths[arm.name, seed]
+            if path.exists():
+                check_configured(path, files.read_object(path), self.experiment, self.dataset, arm)
+        check_values(self.experiment, self.dataset, (arm for arm, _ in self._missing()), CHECKS)
+
+    def _missing(self) -> list[tuple[Arm, int]]:
+        return [(arm, seed) for arm, seed in self.wanted if not self.paths[arm.name, seed].exists()]
+
+    def finish(self, jobs: int) -> None:
+        """Train what is missing, let dev select, and read test."""
+        wanted, paths, missing = self.wanted, self.paths, self._missing()
         say(f"{self.dataset.name}: {len(wanted) - len(missing)} of {len(wanted)} results are there")
         for split in self.dataset.splits:
             for arm, _ in missing:

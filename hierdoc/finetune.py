@@ -437,7 +437,7 @@ def describe(stage: FinishedStage) -> str:
     """Return the line that says what was made."""
     found = stage.details
     return f"{stage.path}: epoch {found['best_epoch']} of {stage.parameters['epochs']}, " + cli.reading(
-        found, "dev_chunk" if stage.parameters["joint"] is None else "dev"
+        found, "dev_chunk" if stage.parameters.get("joint") is None else "dev"
     )
 
 

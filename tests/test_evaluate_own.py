@@ -47,6 +47,7 @@ def test_an_answer_that_is_no_class_is_refused(wrong: int, run: Path, tmp_path: 
         ("Answers(np.full(size, 2), np.full((size, 3), 0.2))", "its probs must be from 0 to 1, in each row 1 together"),
         ("Answers(np.full(size, 2), np.array([[0.5, 0.5, np.nan]] * size))", "its probs must be from 0 to 1"),
         ("Answers(np.full(size, 2), np.full((size, 3), np.nan))", None),
+        ("Answers(np.full(size, 2), np.array([[-1e-17, 0, np.nextafter(1, 2)]] * size))", None),
     ],
 )
 def test_probabilities_that_are_none_are_refused(said: str, refused: str | None, run: Path, tmp_path: Path):

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from hierdoc import write_report
-from hierdoc.experiment import read_experiment
+from hierdoc.comparison.runnable import check_values
+from hierdoc.experiment import CHECKS, read_experiment
 from tests.conftest import CONFIG, VOCAB
 
 ROOT = Path(__file__).parent.parent
@@ -187,7 +188,9 @@ def test_an_experiment_can_still_be_run(folder: Path, tmp_path: Path, monkeypatc
     made.mkdir(parents=True)
     (made / "config.json").write_text(json.dumps({**CONFIG, "max_position_embeddings": 512}))
     (made / "vocab.txt").write_text("\n".join(VOCAB) + "\n")
-    assert read_experiment(folder).arms
+    experiment = read_experiment(folder)
+    for dataset in experiment.datasets:
+        check_values(experiment, dataset, experiment.arms, CHECKS)
 
 
 @pytest.mark.parametrize("folder", REPORTED, ids=lambda folder: folder.name)

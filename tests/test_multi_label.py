@@ -414,24 +414,28 @@ def test_the_doctor_tells_how_right_labels_are_and_when_nothing_was_learned(
     figures = read_stage(run, "evaluate/mean_pool").details
     (row,) = examine(run).accuracies[:1]
     assert row == {
-        "model": "heads/mean_pool", "data": "test", "micro_f1": figures["document_micro_f1"],
+        "model": "heads/mean_pool and words", "data": "test", "micro_f1": figures["document_micro_f1"],
         "guessing": figures["majority_micro_f1"], "words": figures["tfidf_svm_micro_f1"],
     }  # fmt: skip
-    assert "at-chance" not in [finding.code for finding in examine(run).findings]
     assert doctor.main([str(run)]) == 0
     said = capsys.readouterr().out
-    line = f"heads/mean_pool, test +{row['micro_f1']:.3f} +{row['guessing']:.3f} +{row['words']:.3f}"
+    line = f"heads/mean_pool and words, test +{row['micro_f1']:.3f} +{row['guessing']:.3f} +{row['words']:.3f}"
     assert "micro-F1 on held-out data" in said and re.search(line, said) and "No accuracy" not in said
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
-    train_head.train_sequence_head(copy, epochs=1, learning_rate=1e-7, overwrite=True)
-    evaluate_head(copy, overwrite=True)
     monkeypatch.setattr(
         "hierdoc.diagnosis.predictions.LABELS_AT_CHANCE", 0.3
     )  # 24 documents guess well: 0.23 of the way
-    assert "at-chance" not in [finding.code for finding in examine(run).findings]
-    (symptom,) = [finding for finding in examine(copy).findings if finding.code == "at-chance"]
+    symptoms = {}
+    for rate, words in ((1e-2, False), (1e-7, False), (1e-7, True)):
+        train_head.train_sequence_head(copy, words=words, epochs=20, learning_rate=rate, overwrite=True)
+        evaluate_head(copy, overwrite=True)
+        found = examine(copy)
+        assert found.accuracies[0]["model"] == "heads/mean_pool" + " and words" * words
+        symptoms[rate, words] = [finding for finding in found.findings if finding.code == "at-chance"]
+    (symptom,) = symptoms.pop((1e-7, False))
     assert symptom.weight == "symptom" and "by the most frequent labels for every document" in symptom.evidence[0]
+    assert list(symptoms.values()) == [[], []]  # what was learned, and what the words hide
 
 
 def test_the_doctor_still_sees_vectors_of_another_encoder(run: Path, tmp_path: Path):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any, get_args
 
-from hierdoc.comparison.config import Arm, Experiment
+from hierdoc.comparison.config import Arm, Dataset, Experiment
 from hierdoc.errors import HierdocError
 
 
@@ -16,7 +16,6 @@ def check_config(
     heads: Set[str],
     baselines: Set[str],
     arguments: Mapping[str, Mapping[str, Any]],
-    checks: Mapping[str, Callable[..., object]],
 ) -> None:
     """Check that an experiment can be run.
 
@@ -24,11 +23,10 @@ def check_config(
         experiment: as it was read.
         heads, baselines: the names of what can answer.
         arguments: for each stage, the arguments that an experiment may set, and their types.
-        checks: for each stage, the function that raises HierdocError where arguments are out of range or don't go together.
 
     Raises:
-        HierdocError: a name is unknown, an argument is of another type, out of range or decides nothing, or a split file does not
-            exist; the message lists what there is.
+        HierdocError: a name is unknown, an argument is of another type or decides nothing, or a split file does not exist;
+            the message lists what there is.
     """
     path = experiment.folder / "config.yaml"
     for arm in experiment.arms:
@@ -52,25 +50,34 @@ def check_config(
                         f"{path}: {key!r} in `{stage}` of {kind} {entry.name!r} must be {_told(arguments[stage][key])}, but is "
                         f"{value!r} instead"
                     )
-    _check_values(path, experiment, checks)
     check_split_files(experiment)
 
 
-def _check_values(path: Path, experiment: Experiment, checks: Mapping[str, Callable[..., object]]) -> None:
-    """Check the values of each stage's arguments together, as the stage itself would after hours."""
+def check_values(
+    experiment: Experiment, dataset: Dataset, arms: Iterable[Arm], checks: Mapping[str, Callable[..., object]]
+) -> None:
+    """Check the values of each stage's arguments together, as the stage itself would after hours.
+
+    Args:
+        experiment, dataset, arms: what is to be trained.
+        checks: for each stage, the function that raises HierdocError where arguments are out of range, don't go together, or ask
+            for what this machine has not.
+
+    Raises:
+        HierdocError: as that, with the arm.
+    """
     seen = []
-    for dataset in experiment.datasets:
-        for arm in experiment.arms:
-            for stage, check in checks.items():
-                given = stage, arm.arguments(dataset, stage)
-                if given in seen or (arm.reads_words_only and stage in ("finetune", "embed")):
-                    continue
-                seen.append(given)
-                try:
-                    check(**given[1])
-                except HierdocError as error:
-                    where = f"`{stage}` of arm {arm.name!r} on dataset {dataset.name!r}"
-                    raise HierdocError(f"{path}: {where}: {error}") from None
+    for arm in arms:
+        for stage, check in checks.items():
+            given = stage, arm.arguments(dataset, stage)
+            if given in seen or (arm.reads_words_only and stage in ("finetune", "embed")):
+                continue
+            seen.append(given)
+            try:
+                check(**given[1])
+            except HierdocError as error:
+                where = f"`{stage}` of arm {arm.name!r} on dataset {dataset.name!r}"
+                raise HierdocError(f"{experiment.folder / 'config.yaml'}: {where}: {error}") from None
 
 
 def check_split_files(experiment: Experiment) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from hierdoc.corpus.cells import check_text, label_reader, required, required_split
 from hierdoc.corpus.labels import LABEL_SEPARATOR, Label, shown
-from hierdoc.corpus.rows import read_rows
+from hierdoc.corpus.rows import holds_lists, read_rows
 from hierdoc.corpus.sources import Source, Sources
 from hierdoc.corpus.text_labels import with_labels
 from hierdoc.errors import HierdocError
@@ -94,7 +94,7 @@ def iterate_documents(
     seen: dict[str, str] = {}
     labelled: dict[str, str] = {}  # where each label stands first
     for source in _text_files_with_labels(sources, columns, label_separator):
-        read_label = label_reader(label_separator, source.has_lists)
+        read_label = label_reader(label_separator, label_separator is not None and holds_lists(source, columns.label))
         for place, (text, label, doc_id, split, group) in read_rows(source, sources.encoding, wanted):
             if columns.id is None and source.doc_id is None:
                 doc_id = str(len(seen) + 1)
@@ -107,7 +107,7 @@ def iterate_documents(
             if text is not None:
                 check_text(text, columns.text, place)
             its_label = "" if columns.label is None else read_label(label, columns.label, place)
-            if isinstance(its_label, str):
+            if isinstance(its_label, str) and source.label is None:  # a folder's name holds no list
                 labelled.setdefault(its_label, place)
             yield (
                 doc_id,

@@ -46,7 +46,7 @@ def find_sources(
     if labels_file is not None:
         sources = _with_labels(sources, labels_file, format)
     if sources.folder is not None:
-        _check_folder(sources)
+        _check_folder(sources, is_text=format == "txt")
     every = [*sources.files, *([sources.labels] if sources.labels else [])]
     if format is not None and all(source.format != format for source in every):
         first = sources.files[0]
@@ -56,15 +56,15 @@ def find_sources(
     return sources
 
 
-def _check_folder(sources: Sources) -> None:
-    """Check that a folder has files, and not tables only; say how many tables are read as text."""
+def _check_folder(sources: Sources, is_text: bool) -> None:
+    """Check that a folder has files, and not tables only unless they are said to be text; say how many tables are read as text."""
     if not sources.files:
         raise HierdocError(f"{sources}: no files in this folder")
     tables = [source.name for source in sources.files if _format_of(Path(source.name)) in TABLES]
-    if len(tables) == len(sources.files):
+    if len(tables) == len(sources.files) and not is_text:
         raise HierdocError(
             f"{sources}: a folder is read as one document a file, but its files are tables, such as {tables[0]}; name the "
-            "tables instead of the folder"
+            "tables instead of the folder, or say --format txt if each is one document"
         )
     if tables:
         warn(

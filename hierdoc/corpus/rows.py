@@ -8,6 +8,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any, NoReturn, TextIO
 
 from hierdoc.corpus.encodings import codec, where_not
@@ -51,6 +52,23 @@ def has_column(source: Source, encoding: str, name: str) -> bool:
     if source.format == "jsonl":
         return any(name in record for _, record in _records(source, encoding))
     return source.format != "txt" and name in next(_fields(source, encoding))[1]
+
+
+def holds_lists(source: Source, name: str | None) -> bool:
+    """Return whether a column's cells are lists by their format: JSONL's are, and those of a Parquet column of lists.
+
+    In a DataFrame a list can be, and what was read from CSV is text and nulls.
+
+    Raises:
+        HierdocError: as `read_rows`.
+    """
+    if source.format != "parquet":
+        return source.format == "jsonl"
+    import pyarrow as pa
+
+    with _parquet(source) as file:
+        schema = file.schema_arrow
+        return name in schema.names and pa.types.is_nested(schema.field(schema.get_field_index(name)).type)
 
 
 def _pick(header: Sequence[str], wanted: Wanted, place: str) -> list[int | None]:
@@ -130,7 +148,7 @@ def _records(source: Source, encoding: str) -> Iterator[tuple[str, dict[str, Any
                 record = json.loads(
                     line.rstrip("\n"),
                     object_pairs_hook=without_repeats,
-                    parse_float=_Written,
+                    parse_float=_number,
                     parse_constant=_refuse_constant,
                 )
             except json.JSONDecodeError as error:
@@ -144,7 +162,7 @@ def _records(source: Source, encoding: str) -> Iterator[tuple[str, dict[str, Any
 
 
 class _Written(float):
-    """A number of JSON that is told as it is written: an id of 20 digits is not to be rounded."""
+    """A number of JSON that is told as it is written, because a float would round it: an id of 20 digits, say."""
 
     def __new__(cls, literal: str) -> _Written:
         number = super().__new__(cls, literal)
@@ -155,6 +173,15 @@ class _Written(float):
         return self.literal
 
     __repr__ = __str__
+
+
+_Written.__name__ = "float"  # in messages
+
+
+def _number(literal: str) -> float:
+    number = float(literal)
+    is_exact = number not in (float("inf"), -float("inf")) and Decimal(literal) == Decimal(repr(number))
+    return number if is_exact else _Written(literal)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -42,11 +42,6 @@ class Source:
     split: str | None = None
     group: str | None = None
 
-    @property
-    def has_lists(self) -> bool:
-        """Whether a cell can hold a list; in a DataFrame one can, and what was read from CSV is text and nulls, too."""
-        return self.format in ("jsonl", "parquet")
-
     @contextlib.contextmanager
     def open(self, seekable: bool = False) -> Iterator[BinaryIO]:
         """Yield the bytes, decompressed; one reader at a time.

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from hierdoc.corpus.cells import label_reader, required, required_split
-from hierdoc.corpus.rows import read_rows
+from hierdoc.corpus.rows import holds_lists, read_rows
 from hierdoc.corpus.sources import Source, Sources
 from hierdoc.errors import HierdocError
 
@@ -29,7 +29,7 @@ def with_labels(
         HierdocError: the table is not as it must be; an id stands twice; a file has no row, or a row no file.
     """
     table = sources.labels
-    read_label = label_reader(label_separator, table.has_lists)
+    read_label = label_reader(label_separator, label_separator is not None and holds_lists(table, label))
     rows: dict[str, tuple[str, dict[str, Any]]] = {}
     for place, (doc_id, *values) in read_rows(table, sources.encoding, (id, label, split, group)):
         its_label, its_split, its_group = values

@@ -25,7 +25,8 @@ class Diagnosis:
         source: the path that was examined.
         accuracies: dicts of `model`, `data`, `accuracy`, `low` and `high` (the 95 % interval), `num_documents`, and for the
             models whose held-out labels are known `uniform`, `majority`, `class_0` and `p_guessing`, the probability that
-            guessing gives as much.
+            guessing gives as much; where documents have any number of labels, of `model`, `data`, `micro_f1`, `guessing` and `words`
+            (see `Run.label_f1s`) instead.
         findings: causes first, the most directly proven first; then symptoms; then notes.
         not_looked_at: what is not in the traces, a line each.
     """

@@ -251,10 +251,10 @@ class Evidence:
 
     @property
     def label_f1s(self) -> list[dict[str, Any]]:
-        """What evaluate has measured of the document model on any number of labels; see `Run.label_f1s`."""
+        """What evaluate has measured of the document model, alone or with words, on any number of labels; see `Run.label_f1s`."""
         if self.run is None or self.documents is None:
             return []
-        return [row for row in self.run.label_f1s if row["model"] == self.documents.name]
+        return [row for row in self.run.label_f1s if row["model"].split(" ")[0] == self.documents.name]
 
     @property
     def multi_label(self) -> bool:

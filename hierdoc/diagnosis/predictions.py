@@ -213,7 +213,9 @@ def at_chance(evidence: Evidence) -> Finding | None:
             rates = ", ".join(f"{name} {percent(value)}" for name, value in guessing_rates(evidence, training).items())
             lines.append(f"{training.name}: {percent(rate.accuracy)} on held-out data; guessing: {rates}")
     for row in evidence.label_f1s:
-        if row["micro_f1"] < row["guessing"] + LABELS_AT_CHANCE * (1 - row["guessing"]):
+        if row["model"] == evidence.documents.name and row["micro_f1"] < row["guessing"] + LABELS_AT_CHANCE * (
+            1 - row["guessing"]
+        ):
             lines.append(
                 f"{row['model']}: micro-F1 {row['micro_f1']:.3f} on {row['data']}; {row['guessing']:.3f} by the most frequent labels for "
                 f"every document, {row['words']:.3f} by TF-IDF + linear SVM"

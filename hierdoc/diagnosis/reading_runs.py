@@ -109,15 +109,19 @@ def _run_facts(names: list[str], finished: dict[str, FinishedStage], documents: 
     )
 
 
+JOINED = " and words"  # after the name of a head whose answers are joined with the words'
+
+
 def _label_f1s(finished: dict[str, FinishedStage]) -> list[dict[str, Any]]:
     """Return how right heads are on any number of labels, as evaluate has measured it on the stages of today."""
     rows = []
     for name, stage in finished.items():
         if name.startswith("evaluate/") and stage.parameters.get("head") and _is_of_today(stage, finished):
-            measured = stage.details
+            head, measured = f"heads/{stage.parameters['head']}", stage.details
+            with_words = head in finished and finished[head].parameters.get("words")
             rows.append(
                 {
-                    "model": f"heads/{stage.parameters['head']}",
+                    "model": f"{head}{JOINED}" if with_words else head,
                     "data": stage.parameters["split"],
                     "micro_f1": measured["document_micro_f1"],
                     "guessing": measured["majority_micro_f1"],

@@ -77,7 +77,7 @@ def read_stage(run: str | os.PathLike[str], name: str) -> FinishedStage:
     """
     check_run(Path(run))
     if not Path(run).exists():
-        raise HierdocError(f"{run}: no such run directory")
+        raise HierdocError(f"{run}: no such run directory; one begins with: {command_for(run, 'chunk')}")
     path = Path(run) / name
     make = command_for(run, name)
     if not (path / MANIFEST).exists():

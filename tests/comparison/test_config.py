@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hierdoc.comparison.config import read_config
-from hierdoc.comparison.runnable import check_config
+from hierdoc.comparison.runnable import check_config, check_values
 from hierdoc.errors import HierdocError
 
 GOOD = """
@@ -45,7 +45,9 @@ def read(folder: Path, text: str = GOOD):
     (folder / "split.csv").touch()
     (folder / "config.yaml").write_text(text, encoding="utf-8")
     experiment = read_config(folder)
-    check_config(experiment, {"lstm"}, {"average", "tfidf_svm"}, SETTABLE, {"finetune": check_rate})
+    check_config(experiment, {"lstm"}, {"average", "tfidf_svm"}, SETTABLE)
+    for dataset in experiment.datasets:
+        check_values(experiment, dataset, experiment.arms, {"finetune": check_rate})
     return experiment
 
 

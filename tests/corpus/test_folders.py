@@ -278,6 +278,11 @@ def test_a_folder_of_tables_is_refused_and_one_with_some_is_told_of(tmp_path: Pa
     write(tmp_path / "m", a__q1_csv="id,text\n1,x\n", b__note_txt="hello")
     assert documents(tmp_path / "m").doc_ids == ["a/q1.csv", "b/note.txt"]
     assert "1 of 2 files are tables, such as" in capsys.readouterr().err
+    assert documents(tables, format="txt").labels == ["a", "b"]
+    write(tmp_path / "p", a__1_txt="x", b__2_txt="y")
+    (tmp_path / "p/a|b").mkdir()
+    (tmp_path / "p/a|b/3.txt").write_text("z")
+    assert documents(tmp_path / "p").labels == ["a", "a|b", "b"]  # a folder's name holds no list
 
 
 def test_a_column_of_text_files_is_refused(texts: Path, tmp_path: Path):

@@ -323,13 +323,14 @@ def test_stdin_is_named_in_messages(monkeypatch: pytest.MonkeyPatch):
     )
 
 
-def test_a_number_is_told_as_it_is_written(tmp_path: Path):
-    ids = ["12345678901234567890123.0", "12345678901234567890124.0", "0.10", "1e400"]
-    path = jsonl(tmp_path, *(f'{{"id": {id}, "text": "a", "label": 1.50}}' for id in ids))
+def test_a_number_that_a_float_would_round_is_told_as_it_is_written(tmp_path: Path):
+    ids = ["12345678901234567890123.0", "12345678901234567890124.0", "1e400", "0.50", "2e0"]
+    path = jsonl(tmp_path, *(f'{{"id": {id}, "text": "a", "label": 1.00}}' for id in ids))
     found = documents(path)
-    assert found.doc_ids == ids and found.labels == ["1.50"] * 4
-    jsonl(tmp_path, '{"id": 1, "text": 2.50, "label": "x"}')
-    assert "must hold text, but holds" in refusal(path)
+    assert found.doc_ids == [*ids[:3], "0.5", "2.0"] and found.labels == ["1.0"] * 5
+    for number in ("2.5", "1e400"):
+        jsonl(tmp_path, f'{{"id": 1, "text": {number}, "label": "x"}}')
+        assert refusal(path).endswith("must hold text, but holds float instead")
 
 
 def test_rows_between_the_quotes_of_a_tsv_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -355,3 +356,16 @@ def test_an_empty_label_or_id_is_refused_with_its_row(format: str, column: str, 
         data.to_parquet(tmp_path / "d.parquet")
         data = tmp_path / "d.parquet"
     assert refusal(data).endswith(f"column {column!r} is empty") and "row 2" in refusal(data)
+
+
+def test_labels_of_a_parquet_column_of_text_are_cut_as_in_csv(tmp_path: Path):
+    rows = {"id": list("123"), "text": ["a"] * 3, "label": ["x|y", "x", None]}
+    for name, label in (("text", rows["label"]), ("lists", [["x", "y"], ["x"], []])):
+        pq.write_table(pa.table({**rows, "label": label}), tmp_path / f"{name}.parquet")
+        found = read_documents(find_sources(tmp_path / f"{name}.parquet"), LABELLED, "|")
+        assert found.labels == [("x", "y"), ("x",), ()]
+    pq.write_table(pa.table({**rows, "label": [["x"], ["y"], None]}), tmp_path / "null.parquet")
+    with pytest.raises(
+        HierdocError, match="row 3, document '3': column 'label' must hold a list of labels, .* is null"
+    ):
+        read_documents(find_sources(tmp_path / "null.parquet"), LABELLED, "|")

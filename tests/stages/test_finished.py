@@ -153,7 +153,9 @@ def test_an_edited_manifest_is_refused(tmp_path: Path):
 
 
 def test_a_run_that_is_not_there_or_a_file_is_told_as_such(tmp_path: Path):
-    assert refusal(read_stage, tmp_path / "nope", "chunk") == f"{tmp_path / 'nope'}: no such run directory"
+    assert refusal(read_stage, tmp_path / "nope", "chunk") == (
+        f"{tmp_path / 'nope'}: no such run directory; one begins with: python -m hierdoc.chunk DATA {tmp_path / 'nope'}"
+    )
     (tmp_path / "data.csv").write_text("a,b\n")
     said = refusal(read_stage, tmp_path / "data.csv", "heads/lstm")
     assert said == f"{tmp_path / 'data.csv'}: the run directory must not be a file"

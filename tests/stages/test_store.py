@@ -495,3 +495,9 @@ def test_weights_can_be_read_by_those_who_may_read_the_rest(tmp_path: Path):
     save_weights(tmp_path / "weights.safetensors", {"a": np.zeros(1, np.float32)})
     (tmp_path / "other").write_text("")
     assert (tmp_path / "weights.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_a_null_that_was_not_there_is_another_value_and_own_code_is_made_again_by_its_experiment(tmp_path: Path):
+    begin(tmp_path, "evaluate/own", {"arguments": {}}, {}).finish({})
+    said = refusal(begin, tmp_path, "evaluate/own", {"arguments": {"depth": None}}, {})
+    assert said.endswith("already finished with `arguments.depth` null, not null; remove it, and it is made again")
