@@ -423,19 +423,18 @@ def test_the_doctor_tells_how_right_labels_are_and_when_nothing_was_learned(
     assert "micro-F1 on held-out data" in said and re.search(line, said) and "No accuracy" not in said
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
-    monkeypatch.setattr(
-        "hierdoc.diagnosis.predictions.LABELS_AT_CHANCE", 0.3
-    )  # 24 documents guess well: 0.23 of the way
     symptoms = {}
-    for rate, words in ((1e-2, False), (1e-7, False), (1e-7, True)):
-        train_head.train_sequence_head(copy, words=words, epochs=20, learning_rate=rate, overwrite=True)
+    for words in (False, True):
+        train_head.train_sequence_head(copy, words=words, epochs=1, learning_rate=1e-7, overwrite=True)
         evaluate_head(copy, overwrite=True)
-        found = examine(copy)
-        assert found.accuracies[0]["model"] == "heads/mean_pool" + " and words" * words
-        symptoms[rate, words] = [finding for finding in found.findings if finding.code == "at-chance"]
-    (symptom,) = symptoms.pop((1e-7, False))
+        for limit in (0.2, 0.3):  # the head comes 0.23 of the way from guessing to 1, by its thresholds alone
+            monkeypatch.setattr("hierdoc.diagnosis.predictions.LABELS_AT_CHANCE", limit)
+            found = examine(copy)
+            assert found.accuracies[0]["model"] == "heads/mean_pool" + " and words" * words
+            symptoms[words, limit] = [finding for finding in found.findings if finding.code == "at-chance"]
+    (symptom,) = symptoms.pop((False, 0.3))
     assert symptom.weight == "symptom" and "by the most frequent labels for every document" in symptom.evidence[0]
-    assert list(symptoms.values()) == [[], []]  # what was learned, and what the words hide
+    assert list(symptoms.values()) == [[], [], []]
 
 
 def test_the_doctor_still_sees_vectors_of_another_encoder(run: Path, tmp_path: Path):
