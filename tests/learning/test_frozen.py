@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import namedtuple
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from learning.test_encoder_training import FULL, PARAMETERS, chunks_of
 from reference.numpy_bert import random_arrays
 
+from hierdoc import finetune
 from hierdoc.encoders.bert import BertEncoder
 from hierdoc.errors import HierdocError
 from hierdoc.learning import frozen, loop
@@ -134,3 +136,21 @@ def test_training_behind_kept_outputs_is_training_with_frozen_layers_that_drop_n
     begun = random_arrays(FULL, 0)
     moved = {name.split(".")[2] for name in begun if (begun[name] != kept[name]).any()}
     assert moved == {"0": set(), "1": {"1"}, "2": {"0", "1"}}[str(trainable_layers)]
+
+
+@pytest.mark.parametrize(
+    ("hidden_size", "of_last_layers", "rate"),
+    [(768, False, 2e-5), (1024, True, 2e-5), (384, False, 5e-5), (384, True, 2e-4)],
+)
+def test_the_rate_is_higher_where_a_small_encoders_last_layers_are_trained(
+    hidden_size: int, of_last_layers: bool, rate: float
+):
+    assert finetune._default_rate(hidden_size, of_last_layers) == rate
+
+
+def test_the_default_rate_is_the_stages(tiny_run: Path, tmp_path: Path):
+    for layers, rate in ((None, 5e-5), (1, 2e-4)):
+        run = tmp_path / str(layers)
+        shutil.copytree(tiny_run / "chunk", run / "chunk")
+        stage = finetune.finetune_encoder(run, epochs=1, trainable_layers=layers, precision="float32")
+        assert stage.parameters["learning_rate"] == rate
