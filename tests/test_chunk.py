@@ -376,7 +376,7 @@ def test_a_label_that_is_not_unicode_is_refused(tmp_path: Path, tiny_encoder: st
         (["--label-column", "topic"], "{data}: column 'topic' is missing; the columns are 'id', 'label', 'split', 'text'"),
         (["--id-column", "label"], "{data}: row 3: id 'pets' stands twice, first in {data}: row 1"),
         (["--split-column", "label"], "{data}: row 1: column 'label' must hold one of train, dev, test, excluded, but holds 'pets' instead"),
-        (["--label-column", "split", "--split-column", "split"], "the training documents must have at least two classes, but have 1 instead: 'train'"),
+        (["--label-column", "split", "--split-column", "split"], "{data}: the training documents must have at least two classes, but have 1 instead: 'train'"),
     ],
 )  # fmt: skip
 def test_wrong_input_is_one_line_on_stderr_and_exit_2(
@@ -535,7 +535,7 @@ def test_one_class_in_train_is_refused_however_many_there_are_in_test(tmp_path: 
     arguments = [str(data), str(tmp_path / "run"), "--encoder", tiny_encoder, "--chunk-size", "5"]
     assert chunk.main([*arguments, "--split-column", "split"]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "error: the training documents must have at least two classes, but have 1 instead: 'a'"
+        f"error: {data}: the training documents must have at least two classes, but have 1 instead: 'a'"
     )
 
 

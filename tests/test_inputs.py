@@ -177,7 +177,7 @@ def test_a_folder_with_a_table_of_splits_through_the_command(texts: Path, tmp_pa
     labels.write_text(labels.read_text().replace("a/1.txt\ty", "a/1.txt\tx"))
     capsys.readouterr()
     assert chunk.main(arguments) == 2
-    assert "already finished with `labels_file`" in capsys.readouterr().err
+    assert "already finished with `labels_file.sha256`" in capsys.readouterr().err
 
 
 def test_the_run_directory_must_not_lie_in_the_folder_that_is_read(texts: Path, tiny_encoder: str):
@@ -199,7 +199,7 @@ def test_the_same_bytes_in_another_format_or_encoding_are_other_data(tmp_path: P
     assert chunk.main([*same, "--encoding", "latin-1"]) == 2
     assert 'already finished with `encoding` null, not "iso8859-1"' in capsys.readouterr().err
     assert chunk.main([str(tmp_path / "d.tsv"), *words, "text,label", "--label-column", "b"]) == 2
-    assert "already finished with `columns`" in capsys.readouterr().err
+    assert "already finished with `columns.label`" in capsys.readouterr().err
     assert chunk.main([str(tmp_path / "d.tsv"), *words, "text", "--label-column", "label\tb"]) == 2
     assert 'already finished with `data_format` null, not ["tsv"]' in capsys.readouterr().err
 
