@@ -107,7 +107,7 @@ def iterate_documents(
             if text is not None:
                 check_text(text, columns.text, place)
             its_label = "" if columns.label is None else read_label(label, columns.label, place)
-            if isinstance(its_label, str) and source.label is None:  # a folder's name holds no list
+            if isinstance(its_label, str) and (source.label is None or sources.labels is not None):  # no folder's name
                 labelled.setdefault(its_label, place)
             yield (
                 doc_id,

@@ -14,6 +14,8 @@ import numpy as np
 
 from hierdoc.tracing.batches import UNKNOWN as UNKNOWN  # where a trace has null
 
+JOINED = " and words"  # after the name of a head whose answers are joined with the words'
+
 
 @dataclass(frozen=True)
 class Ragged:
@@ -254,7 +256,7 @@ class Evidence:
         """What evaluate has measured of the document model, alone or with words, on any number of labels; see `Run.label_f1s`."""
         if self.run is None or self.documents is None:
             return []
-        return [row for row in self.run.label_f1s if row["model"].split(" ")[0] == self.documents.name]
+        return [row for row in self.run.label_f1s if row["model"].removesuffix(JOINED) == self.documents.name]
 
     @property
     def multi_label(self) -> bool:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from hierdoc.corpus.labels import label_ids
 from hierdoc.diagnosis import reading_traces as traces
-from hierdoc.diagnosis.evidence import UNKNOWN, Evidence, Predictions, Run, Training, Vectors
+from hierdoc.diagnosis.evidence import JOINED, UNKNOWN, Evidence, Predictions, Run, Training, Vectors
 from hierdoc.errors import HierdocError
 from hierdoc.sequences.grouping import INPUTS, inputs_of
 from hierdoc.stages import files, tables
@@ -107,9 +107,6 @@ def _run_facts(names: list[str], finished: dict[str, FinishedStage], documents: 
         ],
         **numbers,
     )
-
-
-JOINED = " and words"  # after the name of a head whose answers are joined with the words'
 
 
 def _label_f1s(finished: dict[str, FinishedStage]) -> list[dict[str, Any]]:

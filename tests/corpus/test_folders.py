@@ -285,6 +285,14 @@ def test_a_folder_of_tables_is_refused_and_one_with_some_is_told_of(tmp_path: Pa
     assert documents(tmp_path / "p").labels == ["a", "a|b", "b"]  # a folder's name holds no list
 
 
+def test_lists_in_a_folders_table_of_labels_are_told_with_their_file(texts: Path, tmp_path: Path):
+    rows = ["B/é.txt,x", "a/1,y", "a/x/deep.md,x|y", "b/10.txt,x", "b/2.txt,y"]
+    table = tmp_path / "l.csv"
+    table.write_text("\n".join(["id,label", *rows]), encoding="utf-8")
+    message = refusal(texts, labels_file=table)
+    assert message.startswith(f"{texts / 'a/x/deep.md'}: column 'label' holds a list of other documents' labels, 'x|y'")
+
+
 def test_a_column_of_text_files_is_refused(texts: Path, tmp_path: Path):
     sources = find_sources(texts)
     check_column_arguments(sources, text_column="text", label_column="label", id_column=None)

@@ -331,19 +331,27 @@ def test_the_experiments_arm_answers_by_a_head_on_the_joint_encoder(two_stages: 
     assert len(again.label_ids) == 7 and again.training_seconds == said.training_seconds
 
 
-def test_no_more_than_one_blocks_inputs_are_made_at_a_time(two_stages: Path, tmp_path: Path, monkeypatch):
-    alive, most = [], []
-    real = joint._inputs
+def test_a_blocks_inputs_are_made_when_it_is_computed_and_not_kept(two_stages: Path, tmp_path: Path, monkeypatch):
+    events, alive = [], []
+    make, begin = joint._inputs, joint.JointStep.__init__
 
-    def noting(*given: Any) -> Any:
-        made = real(*given)
+    def noting_what_is_made(*given: Any) -> Any:
+        made = make(*given)
         alive.append(weakref.ref(made[0]))
-        most.append(sum(ref() is not None for ref in alive))
+        events.append(("made", sum(ref() is not None for ref in alive)))
         return made
 
-    monkeypatch.setattr(joint, "_inputs", noting)
+    def noting_what_is_computed(self: joint.JointStep, model: Any) -> None:
+        begin(self, model)
+        for name in ("_encode", "_pass_on"):
+            compute = getattr(self, name)
+            setattr(self, name, lambda *given, compute=compute: (events.append(("computed", 0)), compute(*given))[1])
+
+    monkeypatch.setattr(joint, "_inputs", noting_what_is_made)
+    monkeypatch.setattr(joint.JointStep, "__init__", noting_what_is_computed)
     finetune_encoder(tmp_path / "joint", joint=two_stages, trainable_layers=1, chunks_at_once=2, **JOINT)
-    assert len(most) > 20 and max(most) <= 2  # the last one's, while the next is made
+    assert len(events) > 40 and [what for what, _ in events] == ["made", "computed"] * (len(events) // 2)
+    assert max(count for _, count in events) <= 2  # the last one's, while the next is made
 
 
 def test_a_joint_training_that_only_does_harm_is_warned_of(two_stages: Path, tmp_path: Path, capsys, monkeypatch):
