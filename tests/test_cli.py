@@ -32,6 +32,9 @@ def parser_for(function, describe=None) -> argparse.ArgumentParser:
     [
         (HierdocError("`x` must be 1"), 2, "error: `x` must be 1\n"),
         (HierdocFailure("no network"), 1, "failed: no network\n"),
+        (PermissionError(13, "Permission denied", "mail.csv"), 2, "error: mail.csv: Permission denied\n"),
+        (NotADirectoryError(20, "Not a directory", "run/chunk"), 2, "error: run/chunk: Not a directory\n"),
+        (PermissionError("not yours"), 2, "error: not yours\n"),
         (OSError(28, "No space left on device"), 1, "failed: [Errno 28] No space left on device\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
     ],
