@@ -24,9 +24,10 @@ from hierdoc.corpus.split_files import read_split_file
 from hierdoc.errors import HierdocError
 from hierdoc.evaluation.baselines import BASELINES, RULES
 from hierdoc.heads import HEADS, check_answers
-from hierdoc.progress import say
+from hierdoc.progress import say, warn
 from hierdoc.stages import files
 from hierdoc.stages.finished import FinishedStage, check_common_ancestry, is_finished, read_stage
+from hierdoc.stages.provenance import versions_and_commit
 
 _OURS = {
     "data",
@@ -84,6 +85,10 @@ def run_experiment(
     works = [_Work(experiment, dataset, Path(data), Path(runs)) for dataset in experiment.datasets]
     for work in works:
         work.check()
+    if "+" in versions_and_commit().get("commit", ""):
+        warn(
+            "the code differs from its last commit; results of what is trained now are marked as not of committed code"
+        )
     for work in works:
         work.finish(jobs)
     return Path(folder) / "results"

@@ -107,6 +107,17 @@ def test_the_folds_test_documents_are_pooled(folder: Path):
         assert np.isclose(found, np.mean(right[20 * number - 20 : 20 * number])).any()
 
 
+@pytest.mark.parametrize(
+    ("commit", "is_told"), [({"commit": "abc+changes"}, True), ({"commit": "abc"}, False), ({}, False)]
+)
+def test_code_that_is_not_committed_is_warned_of_before_anything_is_trained(
+    commit: dict, is_told: bool, copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    monkeypatch.setattr(experiment, "versions_and_commit", lambda: commit)
+    run_experiment(copy, copy.parent, copy.parent / "runs")
+    assert capsys.readouterr().err.startswith("warning: the code differs from its last commit") is is_told
+
+
 def test_what_arms_share_is_made_once(folder: Path):
     for fold in (folder.parent / "runs/tiny").iterdir():
         made = [path.parent.parent for path in fold.glob("*/*/manifest.json") if not path.parent.is_symlink()]
