@@ -163,7 +163,7 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None = No
     except HierdocError as error:
         say(f"error: {error}")
         return WRONG_INPUT
-    except (PermissionError, IsADirectoryError, NotADirectoryError) as error:  # a path that was asked for can't be one
+    except (PermissionError, IsADirectoryError, NotADirectoryError) as error:  # of a path that was asked for
         say(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}")
         return WRONG_INPUT
     except (HierdocFailure, OSError) as error:
