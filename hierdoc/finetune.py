@@ -19,11 +19,10 @@ from hierdoc import cli
 from hierdoc.chunking.tokenizers import save_tokenizer
 from hierdoc.corpus.labels import check_dev_labels
 from hierdoc.encoders.bert import check_trainable_layers
-from hierdoc.encoders.poolings import POOLINGS, check_pooling, pooling_of
+from hierdoc.encoders.poolings import check_pooling, pooling_of
 from hierdoc.encoders.pretrained import EncoderSource, find_encoder
 from hierdoc.errors import HierdocError
-from hierdoc.learning.arguments import EARLIER, NOT_JOINT, OF_LOSS, PLAIN_LOSS, check_ranges
-from hierdoc.learning.schedules import DECAYS
+from hierdoc.learning.arguments import EARLIER, check_of_encoder
 from hierdoc.learning.seeds import check_seed
 from hierdoc.learning.two_stages import TwoStages
 from hierdoc.progress import say
@@ -36,37 +35,7 @@ if TYPE_CHECKING:
 
 WIDE_ENCODER = 768  # from this hidden size on, BERT's own learning rate; smaller encoders learn faster
 WIDE_RATE, RATE, RATE_OF_LAST_LAYERS = 2e-5, 5e-5, 2e-4  # the last by experiments/017-schedules
-RANGES = (
-    ("pooling", str, lambda name: name in POOLINGS, f"one of {', '.join(POOLINGS)}"),
-    ("epochs", int, lambda number: number >= 0, "at least 0"),
-    ("learning_rate", (int, float), lambda rate: 0 < rate < 1, "between 0 and 1"),
-    ("layer_decay", (int, float), lambda share: 0 < share <= 1, "above 0 and at most 1"),
-    ("chunks_per_document", int, lambda number: number >= 1, "at least 1"),
-    ("trainable_layers", int, lambda number: number >= 0, "at least 0"),
-    ("batch_size", int, lambda number: number >= 1, "at least 1"),
-    ("gradient_accumulation", int, lambda number: number >= 1, "at least 1"),
-    ("max_grad_norm", (int, float), lambda norm: 0 < norm < float("inf"), "above 0 and finite"),
-    ("decay", str, lambda name: name in DECAYS, f"one of {', '.join(DECAYS)}"),
-    ("warmup", (int, float), lambda share: 0 <= share < 1, "from 0 to below 1"),
-    ("adapter_size", int, lambda number: number >= 1, "at least 1"),
-    ("chunks_at_once", int, lambda number: number >= 1, "at least 1"),
-    *OF_LOSS,
-)
 ADAPTERS = "adapters.safetensors"
-OF_STEPS = (  # what has no effect where no step is taken
-    "learning_rate",
-    "layer_decay",
-    "freeze_embeddings",
-    "trainable_layers",
-    "adapter_size",
-    "chunks_per_document",
-    "batch_size",
-    "gradient_accumulation",
-    "max_grad_norm",
-    "decay",
-    "warmup",
-    *(name for name in PLAIN_LOSS if name != "class_weight"),
-)
 
 
 def finetune_encoder(
@@ -234,35 +203,9 @@ def check_arguments(**arguments: Any) -> dict[str, Any]:
     if unknown := arguments.keys() - of_training:
         raise TypeError(f"finetune_encoder has no argument {min(unknown)!r}")
     given = {**of_training, **arguments}
-    check_ranges(given, of_training, RANGES)
-    if given["epochs"] == 0 and (useless := [name for name in OF_STEPS if given[name] != of_training[name]]):
-        raise HierdocError(
-            f"`{useless[0]}` has no effect with `epochs` 0, which keeps the encoder as it is; leave it out"
-        )
-    _check_joint(given, of_training)
-    if given["gradient_penalty"] and given["trainable_layers"] is not None:
-        raise HierdocError("`gradient_penalty` needs the embeddings of tokens, which `trainable_layers` leaves alone")
-    if given["trainable_layers"] is not None and given["freeze_embeddings"]:
-        raise HierdocError("`freeze_embeddings` has no effect with `trainable_layers`, which leaves them alone, too")
-    if given["trainable_layers"] == 0 and given["layer_decay"] != of_training["layer_decay"]:
-        raise HierdocError("`layer_decay` has no effect with `trainable_layers` 0")
-    if given["adapter_size"] is not None and given["trainable_layers"] == 0:
-        raise HierdocError("`adapter_size` has no effect with `trainable_layers` 0")
+    check_of_encoder(given, of_training)
     check_seed(given["seed"])
     return {**given, "pooling": given["pooling"] or "cls", "precision": resolve_precision(given["precision"])}
-
-
-def _check_joint(given: dict[str, Any], defaults: dict[str, Any]) -> None:
-    """Check that what is given goes together with joint training, or is not of it."""
-    if given["joint"] is None:
-        if useless := [name for name in ("joint_head", "chunks_at_once") if given[name] != defaults[name]]:
-            raise HierdocError(f"`{useless[0]}` has no effect without `joint`")
-    elif unfollowed := [name for name in NOT_JOINT if given[name] != defaults[name]]:
-        raise HierdocError(f"`{unfollowed[0]}` is not to be had together with `joint`")
-    else:
-        for name in ("epochs", "trainable_layers"):
-            if given[name] == 0:
-                raise HierdocError(f"`joint` needs `{name}` of at least 1")
 
 
 def _find_encoder_of(chunk: FinishedStage) -> EncoderSource:
