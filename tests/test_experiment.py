@@ -29,8 +29,8 @@ data:
     finetune: {{epochs: 0, precision: float32}}
     embed: {{precision: float32}}
 arms:
-  lstm: {{head: {{epochs: 2}}}}
-  lstm-slow: {{answers: lstm, head: {{epochs: 1, learning_rate: 0.0001}}}}
+  mean_pool: {{head: {{epochs: 2}}}}
+  mean_pool-slow: {{answers: mean_pool, head: {{epochs: 1, learning_rate: 0.0001}}}}
   average:
   tfidf_svm:
 """
@@ -85,13 +85,13 @@ def result(folder: Path, name: str) -> dict:
 
 def test_there_is_a_result_for_each_arm_and_seed_and_words_have_no_seed(folder: Path):
     names = sorted(path.name for path in (folder / "results").iterdir() if path.suffix == ".json")
-    wanted = [f"tiny.{arm}.seed-{seed}.json" for arm in ("average", "lstm", "lstm-slow") for seed in (0, 1)]
+    wanted = [f"tiny.{arm}.seed-{seed}.json" for arm in ("average", "mean_pool", "mean_pool-slow") for seed in (0, 1)]
     assert names == sorted([*wanted, "tiny.tfidf_svm.seed-0.json", "selection.json"])
 
 
 def test_the_folds_test_documents_are_pooled(folder: Path):
-    facts = result(folder, "tiny.lstm.seed-0")
-    table = pq.read_table(folder / "results/tiny.lstm.seed-0.parquet")
+    facts = result(folder, "tiny.mean_pool.seed-0")
+    table = pq.read_table(folder / "results/tiny.mean_pool.seed-0.parquet")
     truth = {row["id"]: row["label"] for row in tiny_rows()}
     assert sorted(table["doc_id"].to_pylist()) == sorted(truth)
     assert table["true_label"].to_pylist() == [truth[doc_id] for doc_id in table["doc_id"].to_pylist()]
@@ -102,7 +102,7 @@ def test_the_folds_test_documents_are_pooled(folder: Path):
     for number in (1, 2):
         found = [
             json.loads(path.read_text())["document_accuracy"]
-            for path in runs.glob(f"fold-{number}/lstm-*/evaluate/lstm/metrics.json")
+            for path in runs.glob(f"fold-{number}/mean_pool-*/evaluate/mean_pool/metrics.json")
         ]
         assert np.isclose(found, np.mean(right[20 * number - 20 : 20 * number])).any()
 
@@ -125,7 +125,7 @@ def test_what_arms_share_is_made_once(folder: Path):
         assert names == ["chunk", "encoder", "encoder", "encoder", "encoder"]  # finetune and embed, for two seeds
     fingerprints = {
         result(folder, f"tiny.{arm}.seed-0")["parts"][0]["fingerprints"]["embed"]
-        for arm in ("lstm", "lstm-slow", "average")
+        for arm in ("mean_pool", "mean_pool-slow", "average")
     }
     assert len(fingerprints) == 1
     other_seed = result(folder, "tiny.average.seed-1")["parts"][0]["fingerprints"]
@@ -142,12 +142,12 @@ def test_a_second_time_nothing_is_made(copy: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_missing_result_is_made_again_from_the_same_stages(copy: Path):
-    path = copy / "results/tiny.lstm.seed-1.json"
-    before = result(copy, "tiny.lstm.seed-1"), path.with_suffix(".parquet").read_bytes()
+    path = copy / "results/tiny.mean_pool.seed-1.json"
+    before = result(copy, "tiny.mean_pool.seed-1"), path.with_suffix(".parquet").read_bytes()
     for file in (path, path.with_suffix(".parquet")):
         file.unlink()
     run_experiment(copy, copy.parent, copy.parent / "runs")
-    after = result(copy, "tiny.lstm.seed-1"), path.with_suffix(".parquet").read_bytes()
+    after = result(copy, "tiny.mean_pool.seed-1"), path.with_suffix(".parquet").read_bytes()
     assert before[0].pop("command").endswith("001-tiny --data DATA") and after[0].pop("command")
     assert after == before
 
@@ -192,7 +192,9 @@ def test_dev_selects_before_test_is_read(folder: Path, copy: Path, monkeypatch: 
 def test_a_result_of_another_configuration_is_refused_and_not_touched(copy: Path):
     config = copy / "config.yaml"
     config.write_text(config.read_text().replace("epochs: 2", "epochs: 3"), encoding="utf-8")
-    with pytest.raises(HierdocError, match=r"tiny.lstm.seed-0.json: is of another configuration than .*config.yaml"):
+    with pytest.raises(
+        HierdocError, match=r"tiny.mean_pool.seed-0.json: is of another configuration than .*config.yaml"
+    ):
         run_experiment(copy, copy.parent, copy.parent / "runs")
 
 
@@ -211,13 +213,13 @@ def test_an_arm_that_is_made_again_with_other_arguments_is_marked(copy: Path):
     text = config.read_text()
     config.write_text(text.replace("learning_rate: 0.0001", "learning_rate: 0.0002"), encoding="utf-8")
     assert config.read_text() != text
-    with pytest.raises(HierdocError, match="tiny.lstm-slow.seed-0.json: is of another configuration"):
+    with pytest.raises(HierdocError, match="tiny.mean_pool-slow.seed-0.json: is of another configuration"):
         write_report(copy)
-    for path in (copy / "results").glob("tiny.lstm-slow.*"):
+    for path in (copy / "results").glob("tiny.mean_pool-slow.*"):
         path.unlink()
     run_experiment(copy, copy.parent, copy.parent / "runs")
     write_report(copy)
-    assert "Added or changed after test was read: lstm-slow." in (copy / "report.md").read_text()
+    assert "Added or changed after test was read: mean_pool-slow." in (copy / "report.md").read_text()
 
 
 def test_a_selection_that_is_written_when_test_was_read_says_so(copy: Path):
@@ -257,8 +259,8 @@ def test_a_selection_of_other_split_files_is_made_again_and_says_that_test_was_r
     after = json.loads((copy / "results/selection.json").read_text())["tiny"]
     assert not before["test_was_read"] and after["test_was_read"]
     assert before["splits"][0] != after["splits"][0] and before["splits"][1] == after["splits"][1]
-    assert after["splits"] == [part["split_sha256"] for part in result(copy, "tiny.lstm.seed-0")["parts"]]
-    assert after["data_sha256"] == result(copy, "tiny.lstm.seed-0")["data_sha256"]
+    assert after["splits"] == [part["split_sha256"] for part in result(copy, "tiny.mean_pool.seed-0")["parts"]]
+    assert after["data_sha256"] == result(copy, "tiny.mean_pool.seed-0")["data_sha256"]
 
 
 def test_folds_whose_tests_share_a_document_are_refused(copy: Path):
@@ -307,13 +309,13 @@ def test_what_own_code_must_be_is_told(code, said: str, copy: Path):
 
 def test_texts_are_shown_on_demand_in_pages_of_another_name(copy: Path):
     selection = copy / "results/selection.json"
-    selection.write_text(selection.read_text().replace('"chosen": "average"', '"chosen": "lstm"'))
+    selection.write_text(selection.read_text().replace('"chosen": "average"', '"chosen": "mean_pool"'))
     runs = copy.parent / "runs"
     written = write_report(copy, with_text=True, runs=runs)
     assert [path.name for path in written] == ["report-with-text.html", "report-with-text.md"]
     wrong = [
         row
-        for row in pq.read_table(copy / "results/tiny.lstm.seed-0.parquet").to_pylist()
+        for row in pq.read_table(copy / "results/tiny.mean_pool.seed-0.parquet").to_pylist()
         if row["label"] != row["true_label"]
     ]
     texts = {row["id"]: row["text"] for row in tiny_rows()}
@@ -323,14 +325,14 @@ def test_texts_are_shown_on_demand_in_pages_of_another_name(copy: Path):
     write_report(copy)
     assert "the cat sat" not in (copy / "report.html").read_text() + (copy / "report.md").read_text()
     with pytest.raises(
-        HierdocError, match=r"none/tiny/fold-1: holds no chunk stage that tiny.lstm.seed-0.json was made"
+        HierdocError, match=r"none/tiny/fold-1: holds no chunk stage that tiny.mean_pool.seed-0.json was made"
     ):
         write_report(copy, with_text=True, runs=copy.parent / "none")
 
 
 def test_what_is_wrong_with_the_selection_or_a_split_file_is_told_before_a_report(copy: Path):
     selection = copy / "results/selection.json"
-    selection.write_text('{"tiny": {"chosen": "lstm"}}')
+    selection.write_text('{"tiny": {"chosen": "mean_pool"}}')
     with pytest.raises(HierdocError, match="selection.json: 'tiny' must have a key `configurations`"):
         write_report(copy)
     (copy / "fold-2.csv").unlink()
@@ -391,10 +393,10 @@ def test_encoders_and_heads_that_are_trained_at_once_are_those_trained_one_by_on
     for number in (1, 2):
         shutil.copy(folder / f"fold-{number}.csv", other)
     config = (folder / "config.yaml").read_text().replace("seeds: [0, 1]", "seeds: [0]")
-    arms = "arms:\n  lstm: {head: {epochs: 2}}\n  average:\n"
+    arms = "arms:\n  mean_pool: {head: {epochs: 2}}\n  average:\n"
     (other / "config.yaml").write_text(config[: config.index("arms:")] + arms, encoding="utf-8")
     run_experiment(other, folder.parent, tmp_path / "runs", jobs=2)
-    for name in ("tiny.lstm.seed-0", "tiny.average.seed-0"):
+    for name in ("tiny.mean_pool.seed-0", "tiny.average.seed-0"):
         at_once, one_by_one = result(other, name), result(folder, name)
         assert at_once["metrics"]["confusion_matrix"] == one_by_one["metrics"]["confusion_matrix"]
         for part, before in zip(at_once["parts"], one_by_one["parts"], strict=True):

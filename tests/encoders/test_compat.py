@@ -130,3 +130,23 @@ except KeyError:
 print(seen)
 """
     assert run_python(code).stdout.strip() == "[False, True, True, False]"
+
+
+def test_what_tensorflow_brings_along_is_never_searched_for_garbage():
+    code = """
+import gc
+from hierdoc.encoders import compat
+compat.load_tensorflow()
+print(gc.isenabled(), gc.get_freeze_count() > 100_000)
+gc.unfreeze()
+compat.load_bert()
+print(gc.get_freeze_count())
+"""
+    assert run_python(code).stdout.splitlines() == ["True True", "0"]
+
+
+def test_who_has_switched_the_search_for_garbage_off_finds_it_off():
+    code = (
+        "import gc; gc.disable(); from hierdoc.encoders import compat; compat.load_tensorflow(); print(gc.isenabled())"
+    )
+    assert run_python(code).stdout == "False\n"

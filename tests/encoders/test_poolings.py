@@ -22,7 +22,7 @@ from hierdoc import (
     finetune,
     finetune_encoder,
     predict_documents,
-    train_lstm_head,
+    train_sequence_head,
 )
 from hierdoc.encoders.finetuned import load_encoder
 from hierdoc.encoders.poolings import POOLINGS, pooling_of, vector_size
@@ -122,7 +122,7 @@ def test_a_run_keeps_its_pooling_from_training_to_prediction_and_export(pooling:
         token_ids = chunks[row["doc_id"], row["chunk_index"]]["token_ids"]
         wanted = pooled_vector({**config, "pooling": pooling}, arrays, token_ids)
         np.testing.assert_allclose(row["vector"], wanted, rtol=0, atol=1e-5)
-    train_lstm_head(run, epochs=1)
+    train_sequence_head(run, "mean_pool", epochs=1)
     evaluated = evaluate_head(run)
     table = pq.read_table(evaluated.path / "predictions.parquet").to_pylist()
     texts = pq.read_table(run / "chunk/documents-00000.parquet").to_pandas().set_index("doc_id")["text"]

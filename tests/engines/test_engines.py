@@ -130,9 +130,8 @@ def test_other_poolings_in_bfloat16_are_as_near_to_float32_as_law_5_says(
 ):
     assert len(english) > 50
     config, arrays = {**minilm[0], "pooling": pooling}, minilm[1]
-    wanted, found = (
-        encode_chunks(ENGINES[engine](config, arrays, name, 200), english) for name in ("float32", "bfloat16")
-    )
+    wanted = encode_chunks(ENGINES["openvino"](config, arrays, "float32", 200), english)  # the fastest to load
+    found = encode_chunks(ENGINES[engine](config, arrays, "bfloat16", 200), english)
     near = cosines(found, wanted)  # measured: least near is TensorFlow's mean, 0.99991 on average, 0.99985 the worst
     assert near.mean() >= 0.9999 and near.min() >= 0.999
     assert apart(found, wanted) > 1e-3  # or else it is float32
