@@ -30,7 +30,7 @@ data:
     embed: {{precision: float32}}
 arms:
   mean_pool: {{head: {{epochs: 2}}}}
-  mean_pool-slow: {{answers: mean_pool, head: {{epochs: 1, learning_rate: 0.0001}}}}
+  slow: {{answers: mean_pool, head: {{epochs: 1, learning_rate: 0.0001}}}}
   average:
   tfidf_svm:
 """
@@ -85,7 +85,7 @@ def result(folder: Path, name: str) -> dict:
 
 def test_there_is_a_result_for_each_arm_and_seed_and_words_have_no_seed(folder: Path):
     names = sorted(path.name for path in (folder / "results").iterdir() if path.suffix == ".json")
-    wanted = [f"tiny.{arm}.seed-{seed}.json" for arm in ("average", "mean_pool", "mean_pool-slow") for seed in (0, 1)]
+    wanted = [f"tiny.{arm}.seed-{seed}.json" for arm in ("average", "mean_pool", "slow") for seed in (0, 1)]
     assert names == sorted([*wanted, "tiny.tfidf_svm.seed-0.json", "selection.json"])
 
 
@@ -125,7 +125,7 @@ def test_what_arms_share_is_made_once(folder: Path):
         assert names == ["chunk", "encoder", "encoder", "encoder", "encoder"]  # finetune and embed, for two seeds
     fingerprints = {
         result(folder, f"tiny.{arm}.seed-0")["parts"][0]["fingerprints"]["embed"]
-        for arm in ("mean_pool", "mean_pool-slow", "average")
+        for arm in ("mean_pool", "slow", "average")
     }
     assert len(fingerprints) == 1
     other_seed = result(folder, "tiny.average.seed-1")["parts"][0]["fingerprints"]
@@ -213,13 +213,13 @@ def test_an_arm_that_is_made_again_with_other_arguments_is_marked(copy: Path):
     text = config.read_text()
     config.write_text(text.replace("learning_rate: 0.0001", "learning_rate: 0.0002"), encoding="utf-8")
     assert config.read_text() != text
-    with pytest.raises(HierdocError, match="tiny.mean_pool-slow.seed-0.json: is of another configuration"):
+    with pytest.raises(HierdocError, match="tiny.slow.seed-0.json: is of another configuration"):
         write_report(copy)
-    for path in (copy / "results").glob("tiny.mean_pool-slow.*"):
+    for path in (copy / "results").glob("tiny.slow.*"):
         path.unlink()
     run_experiment(copy, copy.parent, copy.parent / "runs")
     write_report(copy)
-    assert "Added or changed after test was read: mean_pool-slow." in (copy / "report.md").read_text()
+    assert "Added or changed after test was read: slow." in (copy / "report.md").read_text()
 
 
 def test_a_selection_that_is_written_when_test_was_read_says_so(copy: Path):
