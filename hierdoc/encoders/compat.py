@@ -70,7 +70,8 @@ def _start_up_chatter_held_back() -> Iterator[None]:
 def _no_garbage_sought() -> Iterator[None]:
     """Let what the first import of TensorFlow makes, half a million objects that stay, never be searched for garbage.
 
-    The searches are two fifths of the import's time, and a tenth of what the tracing of functions takes later on.
+    The searches are a fifth of the import's time, and Python makes another one when it ends
+    (experiments/benchmarks/starting.json).
     """
     if "tensorflow" in sys.modules or not gc.isenabled():
         yield
