@@ -109,25 +109,29 @@ def add_losses(parser: argparse.ArgumentParser) -> None:
         "--class-weight",
         default="none",
         metavar="NAME",
-        help="none, or balanced: rare classes count more (not with the SVM on words); with any of 90 labels, it cost 8 points of F1",
+        help="none, or balanced: rare classes count more (not with the SVM on words); it cost 2 points of accuracy on complaints, and 8 of F1 with any of 90 labels",
     )
     parser.add_argument(
-        "--focal-gamma", type=float, default=0.0, metavar="GAMMA", help="count less what is answered well already"
+        "--focal-gamma",
+        type=float,
+        default=0.0,
+        metavar="GAMMA",
+        help="count less what is answered well already; 2 is as good as 0 on complaints (+0.7 points, -1.3 to +2.7)",
     )
     parser.add_argument(
         "--label-smoothing",
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="of a label that is spread over all classes; of many labels, over yes and no",
+        help="of a label that is spread over all classes; of many labels, over yes and no; 0.1 is as good as 0 on complaints (0.0 and, in a head, +0.7 points, -1.0 to +2.5)",
     )
     parser.add_argument(
         "--gradient-penalty", type=float, default=0.0, metavar="SHARE",
-        help="of half the squared norm of a step's loss' gradient by the inputs' embeddings, added to the loss; larger steps weaken it",
+        help="of half the squared norm of a step's loss' gradient by the inputs' embeddings, added to the loss; larger steps weaken it; 1 takes twice the time and is no better on complaints (-1.8 points, -4.0 to +0.3)",
     )  # fmt: skip
     parser.add_argument(
         "--r-drop", type=float, default=0.0, metavar="SHARE",
-        help="of half the disagreement of two passes with different dropout, added to the loss",
+        help="of half the disagreement of two passes with different dropout, added to the loss; 1 takes twice the time and is no better on complaints (-1.0 points, -2.7 to +0.7)",
     )  # fmt: skip
 
 

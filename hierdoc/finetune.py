@@ -364,7 +364,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     cli.add_losses(parser)
     parser.add_argument(
-        "--decay", default="linear", metavar="NAME", help="of the rate after the warm-up: linear, cosine or exponential"
+        "--decay",
+        default="linear",
+        metavar="NAME",
+        help="of the rate after the warm-up: linear, cosine (as good on complaints) or exponential (3 points worse)",
     )
     parser.add_argument(
         "--warmup", type=float, default=0.1, metavar="SHARE", help="of the steps in which the rate rises"
