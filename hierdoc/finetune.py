@@ -354,7 +354,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--adapter-size",
         type=int,
         metavar="N",
-        help="train adapters of N numbers in each layer, layer normalisations and a pooler, and leave the rest as it was pretrained",
+        help="train adapters of N numbers in each layer, layer normalisations and a pooler, and leave the rest as it was pretrained; "
+        "16 are 0.6 MiB of 87, and as good as all on complaints (+0.5 points, -1.5 to +2.5)",
     )
     parser.add_argument(
         "--chunks-per-document",
