@@ -355,7 +355,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="train adapters of N numbers in each layer, layer normalisations and a pooler, and leave the rest as it was pretrained; "
-        "16 are 0.6 MiB of 87, and as good as all on complaints (+0.5 points, -1.5 to +2.5)",
+        "16 are 0.6 MiB of 87, and can't be told from all on complaints (+0.5 points, -1.5 to +2.5)",
     )
     parser.add_argument(
         "--chunks-per-document",
@@ -368,7 +368,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--decay",
         default="linear",
         metavar="NAME",
-        help="of the rate after the warm-up: linear, cosine (as good on complaints) or exponential (3 points worse)",
+        help="of the rate after the warm-up: linear, cosine (on complaints the same) or exponential (3 points worse)",
     )
     parser.add_argument(
         "--warmup", type=float, default=0.1, metavar="SHARE", help="of the steps in which the rate rises"
